@@ -31,8 +31,8 @@ enum ld_field_kind {
     LD_FIELD_STRING, /* ld_value.s, to become a Lua string */
     LD_FIELD_SLICE,  /* ld_value.s, to become a borrowed slice */
     LD_FIELD_REPEAT, /* opens a group: ld_value.n is the count that follows */
-    LD_FIELD_IF,     /* opens a group: ld_value.n is 1 (present) or 0 (absent) */
-    LD_FIELD_END     /* closes the innermost group; produces no value */
+    LD_FIELD_IF, /* opens a group: ld_value.n is 1 (present) or 0 (absent) */
+    LD_FIELD_END /* closes the innermost group; produces no value */
 };
 
 struct ld_field {

@@ -3,28 +3,7 @@
 #define LD_PACK_H
 
 #include "format.h"
-
-enum ld_arg_kind {
-    LD_ARG_NIL,    /* absent */
-    LD_ARG_NUMBER, /* n */
-    LD_ARG_INT64,  /* i */
-    LD_ARG_UINT64, /* u */
-    LD_ARG_BYTES,  /* p, len: copied into the output */
-    LD_ARG_SHARED, /* p, len: left out of the output, see ld_packed.shared */
-    LD_ARG_COUNT,  /* n: iterations of the repeat that follows */
-    LD_ARG_GROUP   /* len: how many args the conditional group has */
-};
-
-struct ld_arg {
-    uint32_t kind; /* enum ld_arg_kind */
-    uint32_t len;
-    union {
-        double n;
-        int64_t i;
-        uint64_t u;
-        const uint8_t *p;
-    };
-};
+#include "value.h"
 
 enum { LD_PACK_SHARED = 8 };
 

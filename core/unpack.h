@@ -8,16 +8,7 @@
 #define LD_UNPACK_H
 
 #include "format.h"
-
-union ld_value {
-    double n;
-    int64_t i;
-    uint64_t u;
-    struct {
-        uint32_t off; /* from the start of the frame */
-        uint32_t len;
-    } s;
-};
+#include "value.h"
 
 struct ld_loop {
     uint32_t pc;      /* first op of the body */

@@ -1,0 +1,24 @@
+# What `cmake --install` puts where.  The Lua half is inside the libraries and
+# the program, so only handlers and examples are installed as text.
+set(data ${CMAKE_INSTALL_DATADIR}/linedancer)
+
+if(TARGET ld_program)
+    install(TARGETS ld_program)
+endif()
+install(TARGETS ld_static ld_shared)
+install(FILES core/linedancer.h TYPE INCLUDE OPTIONAL)
+install(DIRECTORY handlers examples DESTINATION ${data}
+    FILES_MATCHING PATTERN "*" PATTERN ".*" EXCLUDE)
+install(FILES README.md ARCHITECTURE.md CHANGES.md LICENSE TYPE DOC OPTIONAL)
+
+# The prefix is known for certain only when installing.
+set(pc_in ${PROJECT_SOURCE_DIR}/cmake/linedancer.pc.in)
+set(pc_out ${PROJECT_BINARY_DIR}/linedancer.pc)
+install(CODE "
+    set(PROJECT_NAME \"${PROJECT_NAME}\")
+    set(PROJECT_DESCRIPTION \"${PROJECT_DESCRIPTION}\")
+    set(PROJECT_VERSION \"${PROJECT_VERSION}\")
+    set(CMAKE_INSTALL_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")
+    set(CMAKE_INSTALL_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
+    configure_file(\"${pc_in}\" \"${pc_out}\" @ONLY)")
+install(FILES ${pc_out} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

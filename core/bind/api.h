@@ -1,0 +1,87 @@
+/* api.h -- the leaves: C functions that Lua calls through the FFI.
+ *
+ * LuaJIT reads these declarations too (ffi.cdef), after value.h: plain C, no
+ * macros.  A leaf never touches a lua_State, never resumes, yields or calls
+ * back; it only looks at, and queues work on, what a handle stands for.  Each
+ * int result is an enum ld_status unless said otherwise.  No pointer reaches a
+ * handler: connections, buffers and formats are numbers that are checked here.
+ */
+#ifndef LD_API_H
+#define LD_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "value.h"
+
+struct ld_vm; /* one Lua state and its worker */
+
+struct ld_api {
+    struct ld_vm *vm;
+    struct ld_result *result; /* what the last read produced */
+    struct ld_arg *args;      /* 4096 args for the next pack or write */
+
+    /* Reads; see conn.h. */
+    int (*unpack)(struct ld_vm *, int64_t conn, uint32_t format,
+                  uint32_t flags);
+    int (*read)(struct ld_vm *, int64_t conn, uint32_t n, uint32_t flags);
+    int (*some)(struct ld_vm *, int64_t conn, uint32_t max, uint32_t flags);
+    int (*piece)(struct ld_vm *, int64_t conn, const char *delimiter,
+                 uint32_t size, uint32_t flags);
+    int (*skip)(struct ld_vm *, int64_t conn, double n);
+    int (*fill)(struct ld_vm *, int64_t conn, int64_t buffer, double n);
+
+    /* Writes.  To a connection that has ended they do nothing. */
+    int (*write)(struct ld_vm *, int64_t conn, const char *p, size_t n);
+    int (*write_args)(struct ld_vm *, int64_t conn, uint32_t count);
+    int (*write_buffer)(struct ld_vm *, int64_t conn, int64_t buffer);
+    int (*pack)(struct ld_vm *, int64_t conn, uint32_t format, uint32_t count);
+    int (*flush)(struct ld_vm *, int64_t conn);
+
+    /* The machine. */
+    int (*enter)(struct ld_vm *, int64_t conn, uint32_t state);
+    int (*timeout)(struct ld_vm *, int64_t conn, uint32_t state, double idle,
+                   double total);
+    int (*shutdown)(struct ld_vm *, int64_t conn);
+    int (*close)(struct ld_vm *, int64_t conn, int reset);
+    double (*unsent)(struct ld_vm *, int64_t conn); /* bytes */
+    double (*unread)(struct ld_vm *, int64_t conn); /* bytes */
+    int (*alive)(struct ld_vm *, int64_t conn); /* 1, or 0 once it has ended */
+    int (*is_running)(struct ld_vm *, int64_t conn); /* its coroutine runs */
+    /* 1: what runs from now on is a hook and may not wait; 0: no more.
+     * Returns what it was. */
+    int (*hook)(struct ld_vm *, int on);
+    double (*now)(struct ld_vm *); /* monotonic seconds */
+
+    /* Bytes [off, off + len) of a connection's buffer as they were in VIEW:
+     * into result->frame, or as args[i]. */
+    int (*slice)(struct ld_vm *, int64_t conn, uint32_t view, uint32_t off,
+                 uint32_t len);
+    int (*slice_arg)(struct ld_vm *, uint32_t i, int64_t conn, uint32_t view,
+                     uint32_t off, uint32_t len);
+
+    /* Buffers.  A handle, or 0 when memory is out. */
+    double (*buffer_new)(struct ld_vm *, double max);
+    void (*buffer_free)(struct ld_vm *, double buffer);
+    int (*buffer_write)(struct ld_vm *, int64_t buffer, const char *p,
+                        size_t n);
+    int (*buffer_put)(struct ld_vm *, int64_t buffer, int64_t from, double off,
+                      double len);
+    int (*buffer_put_args)(struct ld_vm *, int64_t buffer, uint32_t count);
+    int (*buffer_pack)(struct ld_vm *, int64_t buffer, uint32_t format,
+                       uint32_t count);
+    int (*buffer_seal)(struct ld_vm *, int64_t buffer);
+    double (*buffer_size)(struct ld_vm *, int64_t buffer); /* -1: freed */
+    int (*buffer_arg)(struct ld_vm *, uint32_t i, int64_t buffer);
+    /* All bytes in one place: result->frame, result->size. */
+    int (*buffer_bytes)(struct ld_vm *, int64_t buffer);
+
+    /* Formats. */
+    int (*unpack_bytes)(struct ld_vm *, uint32_t format, const uint8_t *p,
+                        size_t n);
+    /* Into result->frame, result->size. */
+    int (*pack_bytes)(struct ld_vm *, uint32_t format, uint32_t count);
+    void (*format_free)(struct ld_vm *, double format);
+};
+
+#endif

@@ -1,0 +1,227 @@
+/* gateway.c -- struct ld_gateway of linedancer.h: a loop, a worker, a Lua
+ * state with the modules of lua/linedancer built in.
+ */
+#include "gateway.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../linedancer.h"
+#include "embedded.h"
+#include "lib_core.h"
+
+#define API __attribute__((visibility("default")))
+
+static const double DRAIN_TICK = 0.1; /* seconds */
+
+struct ld_gateway {
+    struct ev_loop *loop;
+    bool owns_loop;
+    struct ld_worker *worker;
+    struct ld_log log;
+    ld_gateway_log_fn log_fn;
+    void *log_ctx;
+    lua_State *L;
+    struct ld_vm *vm;
+    ev_timer drain;
+    double deadline; /* on the loop's clock */
+};
+
+static void to_user(void *ctx, enum ld_level level, const char *line,
+                    size_t len)
+{
+    struct ld_gateway *g = ctx;
+
+    (void)level;
+    g->log_fn(g->log_ctx, line, len);
+}
+
+/* package.preload[name](name): run the module embedded under that name. */
+static int load_embedded(lua_State *L)
+{
+    const struct ld_embedded *e = lua_touserdata(L, lua_upvalueindex(1));
+    const char *chunk = lua_pushfstring(L, "=%s", e->name);
+
+    if (luaL_loadbuffer(L, (const char *)e->data, e->size, chunk))
+        return lua_error(L);
+    lua_pushstring(L, e->name);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static void preload_modules(lua_State *L)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    for (const struct ld_embedded *e = ld_embedded; e->name; e++) {
+        lua_pushlightuserdata(L, (void *)e);
+        lua_pushcclosure(L, load_embedded, 1);
+        lua_setfield(L, -2, e->name);
+    }
+    lua_pushcfunction(L, luaopen_linedancer_core);
+    lua_setfield(L, -2, "linedancer.core");
+    lua_pop(L, 2);
+}
+
+/* One handler can use 30 traces: the default of 1000 would thrash. */
+static int open_state(lua_State *L)
+{
+    struct ld_gateway *g = lua_touserdata(L, 1);
+
+    luaL_openlibs(L);
+    if (luaL_dostring(L, "require('jit.opt').start('maxtrace=8000', "
+                         "'maxmcode=16384', 'maxrecord=8000')"))
+        return lua_error(L);
+    g->vm = ld_vm_open(L, g->worker, &g->log);
+    preload_modules(L);
+    return 0;
+}
+
+static enum ld_status open_lua(struct ld_gateway *g)
+{
+    g->L = luaL_newstate();
+    if (!g->L)
+        return LD_NOMEM;
+    if (lua_cpcall(g->L, open_state, g)) {
+        ld_log(&g->log, LD_FAULT, "no Lua state", "error=\"%s\"",
+               lua_tostring(g->L, -1));
+        errno = EINVAL;
+        return LD_ERROR;
+    }
+    return LD_OK;
+}
+
+static void call_drain(struct ld_gateway *g, double left)
+{
+    lua_State *L = g->vm->L;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, g->vm->drain_ref);
+    lua_pushnumber(L, left);
+    if (lua_pcall(L, 1, 0, 0)) {
+        ld_log(&g->log, LD_FAULT, "drain failed", "error=\"%s\"",
+               lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+}
+
+/* Each tick ends what has become idle; after the deadline, everything, and a
+ * second later there is no more waiting for slow peers. */
+static void on_drain_tick(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct ld_gateway *g = t->data;
+    double left = g->deadline - ev_now(loop);
+
+    (void)events;
+    if (g->worker->pool->open > 0 && left > -1)
+        call_drain(g, left > 0 ? left : 0);
+    ld_pool_settle(g->worker->pool);
+    if (g->worker->pool->open == 0 || left <= -1)
+        ev_break(loop, EVBREAK_ALL);
+}
+
+API struct ld_gateway *ld_gateway_new(const struct ld_gateway_options *options)
+{
+    static const struct ld_gateway_options defaults;
+    const struct ld_gateway_options *o = options ? options : &defaults;
+    struct ld_gateway *g = calloc(1, sizeof(*g));
+    int err;
+
+    if (!g)
+        return NULL;
+    g->log.level = LD_INFO;
+    g->log_fn = o->log;
+    g->log_ctx = o->log_ctx;
+    if (o->log) {
+        g->log.write = to_user;
+        g->log.ctx = g;
+    }
+    ev_timer_init(&g->drain, on_drain_tick, 0, DRAIN_TICK);
+    g->drain.data = g;
+    g->owns_loop = !o->loop;
+    g->loop = o->loop ? o->loop : ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
+    if (g->loop && (g->worker = ld_worker_new(g->loop, &g->log)) &&
+        !open_lua(g))
+        return g;
+    err = errno;
+    ld_gateway_free(g);
+    errno = err;
+    return NULL;
+}
+
+/* cli.main(argv) -> exit status */
+static int call_command(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "linedancer.main");
+    lua_call(L, 1, 1);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int traceback(lua_State *L)
+{
+    luaL_traceback(L, L, lua_tostring(L, 1), 1);
+    return 1;
+}
+
+API int ld_gateway_command(struct ld_gateway *g, int argc, char **argv)
+{
+    lua_State *L = g->L;
+    int status = 1;
+
+    lua_settop(L, 0);
+    lua_pushcfunction(L, traceback);
+    lua_pushcfunction(L, call_command);
+    lua_createtable(L, argc, 0);
+    for (int i = 0; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    if (lua_pcall(L, 1, 1, 1))
+        ld_log(&g->log, LD_FAULT, "command failed", "error=\"%s\"",
+               lua_tostring(L, -1));
+    else
+        status = (int)lua_tointeger(L, -1);
+    lua_settop(L, 0);
+    return status;
+}
+
+API void ld_gateway_stop(struct ld_gateway *g)
+{
+    if (g->vm->stopping) {
+        ld_log(&g->log, LD_WARN, "stopping now", "open=%u",
+               g->worker->pool->open);
+        ev_break(g->loop, EVBREAK_ALL);
+        return;
+    }
+    ld_gateway_close_ports(g->vm);
+    ld_log(&g->log, LD_INFO, "draining", "open=%u seconds=%g",
+           g->worker->pool->open, g->vm->drain_seconds);
+    g->deadline = ev_now(g->loop) + g->vm->drain_seconds;
+    ev_timer_again(g->loop, &g->drain);
+    ev_feed_event(g->loop, &g->drain, EV_TIMER);
+}
+
+API struct ev_loop *ld_gateway_loop(struct ld_gateway *g)
+{
+    return g->loop;
+}
+
+API void ld_gateway_free(struct ld_gateway *g)
+{
+    if (!g)
+        return;
+    if (g->loop)
+        ev_timer_stop(g->loop, &g->drain);
+    if (g->L)
+        lua_close(g->L);
+    if (g->worker)
+        ld_worker_free(g->worker);
+    if (g->owns_loop && g->loop)
+        ev_loop_destroy(g->loop);
+    free(g);
+}

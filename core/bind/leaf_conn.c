@@ -1,0 +1,234 @@
+/* leaf_conn.c -- what Lua does with a connection, by FFI; see api.h. */
+#include <math.h>
+
+#include "vm.h"
+
+static int leaf_unpack(struct ld_vm *vm, int64_t h, uint32_t format,
+                       uint32_t flags)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c ? (int)ld_conn_unpack(c, vm->formats[format - 1], flags)
+             : LD_CLOSED;
+}
+
+static int leaf_read(struct ld_vm *vm, int64_t h, uint32_t n, uint32_t flags)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c ? (int)ld_conn_read(c, n, flags) : LD_CLOSED;
+}
+
+static int leaf_some(struct ld_vm *vm, int64_t h, uint32_t max, uint32_t flags)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c ? (int)ld_conn_some(c, max, flags) : LD_CLOSED;
+}
+
+static int leaf_piece(struct ld_vm *vm, int64_t h, const char *delimiter,
+                      uint32_t size, uint32_t flags)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    if (size == 0 || size > LD_FORMAT_DELIMITER)
+        return LD_RANGE;
+    return c ? (int)ld_conn_piece(c, (const uint8_t *)delimiter, size, flags)
+             : LD_CLOSED;
+}
+
+static int leaf_skip(struct ld_vm *vm, int64_t h, double n)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c ? (int)ld_conn_skip(c, (uint64_t)n) : LD_CLOSED;
+}
+
+static int leaf_fill(struct ld_vm *vm, int64_t h, int64_t buffer, double n)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_lua_buffer *b = ld_vm_buffer(vm, buffer);
+
+    if (!c)
+        return LD_CLOSED;
+    if (!b || b->sealed)
+        return LD_STALE;
+    if ((double)b->chain->bytes + n > b->max) {
+        vm->pool->result->size = 0;
+        return LD_LIMIT;
+    }
+    vm->external += (size_t)n;
+    return (int)ld_conn_fill(c, b->chain, (uint64_t)n);
+}
+
+static int leaf_write(struct ld_vm *vm, int64_t h, const char *p, size_t n)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_chain *out = c ? ld_conn_output(c) : NULL;
+
+    if (!out)
+        return LD_OK;
+    if (ld_chain_write(out, p, n))
+        return LD_NOMEM;
+    ld_conn_wrote(c);
+    return LD_OK;
+}
+
+static int leaf_write_args(struct ld_vm *vm, int64_t h, uint32_t count)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_chain *out = c ? ld_conn_output(c) : NULL;
+
+    if (!out) {
+        vm->share_count = 0;
+        return LD_OK;
+    }
+    if (ld_vm_append(vm, out, count))
+        return LD_NOMEM;
+    ld_conn_wrote(c);
+    return LD_OK;
+}
+
+static int leaf_write_buffer(struct ld_vm *vm, int64_t h, int64_t buffer)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_lua_buffer *b = ld_vm_buffer(vm, buffer);
+    struct ld_chain *out = c ? ld_conn_output(c) : NULL;
+
+    if (!b)
+        return LD_STALE;
+    b->sealed = true;
+    if (!out)
+        return LD_OK;
+    if (ld_chain_append(out, b->chain))
+        return LD_NOMEM;
+    ld_conn_wrote(c);
+    return LD_OK;
+}
+
+static int leaf_pack(struct ld_vm *vm, int64_t h, uint32_t format,
+                     uint32_t count)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_chain *out = c ? ld_conn_output(c) : NULL;
+    enum ld_status st;
+
+    if (!out) {
+        vm->share_count = 0;
+        return LD_OK;
+    }
+    st = ld_vm_pack(vm, out, vm->formats[format - 1], count);
+    if (!st)
+        ld_conn_wrote(c);
+    return (int)st;
+}
+
+static int leaf_flush(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c ? (int)ld_conn_flush(c) : LD_OK;
+}
+
+static int leaf_enter(struct ld_vm *vm, int64_t h, uint32_t state)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c ? (int)ld_conn_enter(c, state) : LD_OK;
+}
+
+static int leaf_timeout(struct ld_vm *vm, int64_t h, uint32_t state,
+                        double idle, double total)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    if (!c)
+        return LD_OK;
+    if (state >= c->profile->state_count)
+        return LD_RANGE;
+    return (int)ld_conn_timeout(c, state, (struct ld_timeouts){idle, total});
+}
+
+static int leaf_shutdown(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    if (c)
+        ld_conn_shutdown(c);
+    return LD_OK;
+}
+
+static int leaf_close(struct ld_vm *vm, int64_t h, int reset)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    if (c)
+        ld_conn_doom(c, LD_CLOSED, reset != 0);
+    return LD_OK;
+}
+
+static double leaf_unsent(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c ? (double)ld_conn_unsent(c) : 0;
+}
+
+static double leaf_unread(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c ? ld_conn_unread(c) : 0;
+}
+
+static int leaf_alive(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c && c->phase == LD_PHASE_OPEN && !c->doom;
+}
+
+static int leaf_is_running(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c && vm->pool->running == c;
+}
+
+static int leaf_hook(struct ld_vm *vm, int on)
+{
+    int was = vm->pool->in_hook;
+
+    vm->pool->in_hook = on != 0;
+    return was;
+}
+
+static double leaf_now(struct ld_vm *vm)
+{
+    return vm->virtual_time ? vm->pool->now : ld_monotonic();
+}
+
+void ld_leaf_conn(struct ld_api *api)
+{
+    api->unpack = leaf_unpack;
+    api->read = leaf_read;
+    api->some = leaf_some;
+    api->piece = leaf_piece;
+    api->skip = leaf_skip;
+    api->fill = leaf_fill;
+    api->write = leaf_write;
+    api->write_args = leaf_write_args;
+    api->write_buffer = leaf_write_buffer;
+    api->pack = leaf_pack;
+    api->flush = leaf_flush;
+    api->enter = leaf_enter;
+    api->timeout = leaf_timeout;
+    api->shutdown = leaf_shutdown;
+    api->close = leaf_close;
+    api->unsent = leaf_unsent;
+    api->unread = leaf_unread;
+    api->alive = leaf_alive;
+    api->is_running = leaf_is_running;
+    api->hook = leaf_hook;
+    api->now = leaf_now;
+}

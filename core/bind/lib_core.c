@@ -1,0 +1,316 @@
+/* lib_core.c -- the module linedancer.core: what lua/linedancer needs of the
+ * core besides the leaves.  Handlers never see it.
+ */
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "embedded.h"
+#include "lib_core.h"
+#include "vm.h"
+
+static const char *embedded(const char *name)
+{
+    for (const struct ld_embedded *e = ld_embedded; e->name; e++)
+        if (strcmp(e->name, name) == 0)
+            return (const char *)e->data;
+    return "";
+}
+
+/* Append TEXT to B without the lines that only a preprocessor understands. */
+static void add_declarations(luaL_Buffer *b, const char *text)
+{
+    while (*text) {
+        const char *end = strchr(text, '\n');
+        size_t len = end ? (size_t)(end - text) + 1 : strlen(text);
+
+        if (*text != '#')
+            luaL_addlstring(b, text, len);
+        text += len;
+    }
+}
+
+static void push_cdef(lua_State *L)
+{
+    luaL_Buffer b;
+
+    luaL_buffinit(L, &b);
+    add_declarations(&b, embedded("value.h"));
+    add_declarations(&b, embedded("api.h"));
+    luaL_pushresult(&b);
+}
+
+/* core.boot(run, finish, closed, drain): the functions C calls. */
+static int l_boot(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    int *refs[] = {&vm->run_ref, &vm->finish_ref, &vm->closed_ref,
+                   &vm->drain_ref};
+
+    for (int i = 0; i < 4; i++) {
+        luaL_checktype(L, i + 1, LUA_TFUNCTION);
+        luaL_unref(L, LUA_REGISTRYINDEX, *refs[i]);
+        lua_pushvalue(L, i + 1);
+        *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    lua_getglobal(L, "pcall");
+    lua_getglobal(L, "xpcall");
+    vm->catchers[0] = lua_topointer(L, -2);
+    vm->catchers[1] = lua_topointer(L, -1);
+    return 0;
+}
+
+static void push_field(lua_State *L, const struct ld_field *f)
+{
+    static const char *const kinds[] = {"number", "int64",  "uint64", "string",
+                                        "slice",  "repeat", "if",     "end"};
+
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, kinds[f->kind]);
+    lua_setfield(L, -2, "kind");
+    if (*f->name) {
+        lua_pushstring(L, f->name);
+        lua_setfield(L, -2, "name");
+    }
+    lua_pushboolean(L, f->hidden);
+    lua_setfield(L, -2, "hidden");
+    if (f->ref >= 0) {
+        lua_pushinteger(L, f->ref + 1);
+        lua_setfield(L, -2, "ref");
+    }
+    lua_pushinteger(L, f->adjust);
+    lua_setfield(L, -2, "adjust");
+}
+
+/* A free id for a format, from 1; 0 when memory is out. */
+static uint32_t take_format_id(struct ld_vm *vm)
+{
+    struct ld_format **grown;
+    uint32_t i = vm->format_gap, cap;
+
+    while (i < vm->format_count && vm->formats[i])
+        i++;
+    vm->format_gap = i;
+    if (i < vm->format_count)
+        return i + 1;
+    if (i == vm->format_cap) {
+        cap = vm->format_cap ? 2 * vm->format_cap : 64;
+        grown = realloc(vm->formats, cap * sizeof(struct ld_format *));
+        if (!grown)
+            return 0;
+        vm->formats = grown;
+        vm->format_cap = cap;
+    }
+    vm->formats[vm->format_count++] = NULL;
+    return i + 1;
+}
+
+/* core.format(source) -> id, fields | nil, column, message */
+static int l_format(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    struct ld_format_error err;
+    const struct ld_field *fields;
+    struct ld_format *f;
+    size_t len;
+    const char *src = luaL_checklstring(L, 1, &len);
+    uint32_t id, count;
+
+    f = ld_format_compile(src, len, &err);
+    if (!f) {
+        lua_pushnil(L);
+        lua_pushinteger(L, (lua_Integer)err.column);
+        lua_pushstring(L, err.message);
+        return 3;
+    }
+    id = take_format_id(vm);
+    if (id == 0) {
+        ld_format_free(f);
+        return luaL_error(L, "out of memory");
+    }
+    vm->formats[id - 1] = f;
+    fields = ld_format_fields(f, &count);
+    lua_pushinteger(L, (lua_Integer)id);
+    lua_createtable(L, (int)count, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        push_field(L, &fields[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 2;
+}
+
+double ld_lib_number(lua_State *L, int t, const char *key, double fallback)
+{
+    double n;
+
+    lua_getfield(L, t, key);
+    n = lua_isnumber(L, -1) ? lua_tonumber(L, -1) : fallback;
+    lua_pop(L, 1);
+    return n;
+}
+
+static struct ld_timeouts *read_timeouts(lua_State *L, int t, uint32_t *count)
+{
+    struct ld_timeouts *timeouts;
+    uint32_t n = (uint32_t)lua_objlen(L, t);
+
+    timeouts = calloc(n ? n : 1, sizeof(*timeouts));
+    if (!timeouts)
+        luaL_error(L, "out of memory");
+    for (uint32_t i = 0; i < n; i++) {
+        lua_rawgeti(L, t, (int)i + 1);
+        timeouts[i].idle = ld_lib_number(L, lua_gettop(L), "idle", HUGE_VAL);
+        timeouts[i].total = ld_lib_number(L, lua_gettop(L), "total", HUGE_VAL);
+        lua_pop(L, 1);
+    }
+    *count = n;
+    return timeouts;
+}
+
+/* core.machine{ class=, timeouts={ {idle=,total=}... by state }, frame=,
+ * output=, linger=, watches_end= } -> lightuserdata, good for the VM's life */
+static int l_machine(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    struct ld_machine *m;
+    uint32_t count;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_getfield(L, 1, "timeouts");
+    luaL_checktype(L, -1, LUA_TTABLE);
+    m = calloc(1, sizeof(*m));
+    if (!m)
+        return luaL_error(L, "out of memory");
+    m->profile.timeouts = read_timeouts(L, lua_gettop(L), &count);
+    m->profile.state_count = count;
+    m->profile.frame_limit = (uint32_t)ld_lib_number(L, 1, "frame", 1 << 20);
+    m->profile.output_limit = (uint32_t)ld_lib_number(L, 1, "output", 1 << 20);
+    m->profile.linger = ld_lib_number(L, 1, "linger", 5);
+    lua_getfield(L, 1, "watches_end");
+    m->watches_end = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "class");
+    m->class_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    m->next = vm->machines;
+    vm->machines = m;
+    lua_pushlightuserdata(L, m);
+    return 1;
+}
+
+/* core.log(level, event, fields): one line. */
+static int l_log(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    int level = ld_log_level(luaL_checkstring(L, 1));
+
+    luaL_argcheck(L, level >= 0, 1, "debug, info, warn or error expected");
+    ld_log(vm->log, (enum ld_level)level, luaL_checkstring(L, 2), "%s",
+           luaL_optstring(L, 3, ""));
+    return 0;
+}
+
+/* core.log_level([name]): set the level below which lines are dropped. */
+static int l_log_level(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    int level = ld_log_level(luaL_checkstring(L, 1));
+
+    luaL_argcheck(L, level >= 0, 1, "debug, info, warn or error expected");
+    vm->log->level = (enum ld_level)level;
+    return 0;
+}
+
+/* core.conn_of(handle) -> the conn's table, or nil once it is gone. */
+static int l_conn_of(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    struct ld_conn *c =
+        ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
+
+    if (!c)
+        return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
+    lua_rawgeti(L, -1, (int)c->slot + 1);
+    return 1;
+}
+
+/* core.conns() -> an array of the conns that are open. */
+static int l_conns(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    struct ld_pool *pool = vm->pool;
+    int n = 0;
+
+    lua_newtable(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
+    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
+        if (pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS].phase !=
+            LD_PHASE_OPEN)
+            continue;
+        lua_rawgeti(L, -1, (int)i + 1);
+        lua_rawseti(L, -3, ++n);
+    }
+    lua_pop(L, 1);
+    return 1;
+}
+
+/* core.is_idle(handle): does it wait where it has read and written nothing? */
+static int l_is_idle(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    struct ld_conn *c =
+        ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
+
+    lua_pushboolean(L, c && ld_conn_unread(c) == 0 &&
+                           ld_conn_unsent(c) == 0 && (c->flags & LD_OPENS) &&
+                           c->wait != LD_WAIT_NONE && c->wait != LD_WAIT_START);
+    return 1;
+}
+
+/* core.state_of(handle) -> index of its state, from 1 */
+static int l_state_of(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    struct ld_conn *c =
+        ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
+
+    if (!c)
+        return 0;
+    lua_pushinteger(L, c->state + 1);
+    return 1;
+}
+
+static const luaL_Reg core[] = {{"boot", l_boot},
+                                {"format", l_format},
+                                {"machine", l_machine},
+                                {"log", l_log},
+                                {"log_level", l_log_level},
+                                {"conn_of", l_conn_of},
+                                {"conns", l_conns},
+                                {"is_idle", l_is_idle},
+                                {"state_of", l_state_of},
+                                {NULL, NULL}};
+
+__attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+
+    if (!vm)
+        vm = ld_vm_open(L, NULL, NULL);
+    lua_newtable(L);
+    luaL_register(L, NULL, core);
+    ld_lib_direct(L);
+    ld_lib_testing(L);
+    ld_lib_gateway(L);
+    lua_pushlightuserdata(L, &vm->api);
+    lua_setfield(L, -2, "api");
+    push_cdef(L);
+    lua_setfield(L, -2, "cdef");
+    lua_pushstring(L, LD_VERSION);
+    lua_setfield(L, -2, "version");
+    for (int st = 0; st < LD_STATUS_COUNT; st++) {
+        lua_pushstring(L, ld_strstatus((enum ld_status)st));
+        lua_rawseti(L, -2, st);
+    }
+    return 1;
+}

@@ -1,0 +1,274 @@
+/* lib_gateway.c -- the part of linedancer.core that opens listeners and runs
+ * the loop.  Absent from a plain luajit, where there is no loop.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <lauxlib.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway.h"
+#include "lib_core.h"
+#include "vm.h"
+
+/* A listener and what it is for. */
+struct ld_port {
+    struct ld_listener *listener;
+    struct ld_machine *machine;
+    struct ld_vm *vm;
+    uint32_t max, open; /* connections */
+    uint16_t index;
+    bool paused;
+};
+
+static struct ld_vm *with_worker(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+
+    if (!vm->worker)
+        luaL_error(L, "there is no gateway in this process");
+    return vm;
+}
+
+static void remember_peer(struct ld_conn *c, const struct sockaddr_storage *sa)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
+
+    if (sa->ss_family != AF_INET)
+        return;
+    c->peer_host = v4->sin_addr.s_addr;
+    c->peer_port = v4->sin_port;
+}
+
+static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer)
+{
+    struct ld_port *port = ctx;
+    struct ld_link link = {.transport = &ld_sock, .fd = fd};
+    struct ld_conn *c = ld_vm_connect(port->vm, link, port->machine);
+
+    if (!c) {
+        ld_sock.close(&link, true);
+        ld_log(port->vm->log, LD_FAULT, "connection refused", "error=\"%s\"",
+               strerror(errno));
+        return;
+    }
+    c->listener = port->index;
+    remember_peer(c, peer);
+    if (++port->open >= port->max) {
+        ld_listener_pause(port->listener);
+        port->paused = true;
+    }
+    ld_conn_begin(c);
+}
+
+void ld_gateway_conn_closed(struct ld_vm *vm, const struct ld_conn *c)
+{
+    struct ld_port *port;
+
+    if (c->listener == 0)
+        return;
+    port = vm->ports[c->listener - 1];
+    port->open--;
+    if (!port->paused || vm->stopping)
+        return;
+    port->paused = false;
+    ld_listener_start(port->listener, on_accept, port);
+}
+
+static struct ld_address read_address(lua_State *L, int t)
+{
+    struct ld_address at = {.family = AF_INET};
+    const char *family;
+
+    lua_getfield(L, t, "family");
+    lua_getfield(L, t, "host");
+    lua_getfield(L, t, "path");
+    family = luaL_checkstring(L, -3);
+    at.family = strcmp(family, "unix") == 0   ? AF_UNIX
+                : strcmp(family, "ipv6") == 0 ? AF_INET6
+                                              : AF_INET;
+    at.host = lua_tostring(L, -2);
+    at.path = lua_tostring(L, -1);
+    at.port = (uint16_t)ld_lib_number(L, t, "port", 0);
+    luaL_argcheck(L, at.family == AF_UNIX ? !!at.path : !!at.host, t,
+                  "host or path missing");
+    return at; /* the strings stay on the stack */
+}
+
+/* core.listen{ family=, host=, port=, path=, backlog=, max=, machine= } ->
+ * index, port really bound | nil, message */
+static int l_listen(lua_State *L)
+{
+    struct ld_vm *vm = with_worker(L);
+    struct ld_address at;
+    struct ld_port *port, **grown;
+    int backlog;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    backlog = (int)ld_lib_number(L, 1, "backlog", 1024);
+    at = read_address(L, 1);
+    grown = realloc(vm->ports, (vm->port_count + 1) * sizeof(struct ld_port *));
+    if (!grown)
+        return luaL_error(L, "out of memory");
+    vm->ports = grown;
+    port = calloc(1, sizeof(*port));
+    if (!port)
+        return luaL_error(L, "out of memory");
+    port->listener = ld_listener_open(vm->worker->loop, &at, backlog, vm->log);
+    if (!port->listener) {
+        free(port);
+        lua_pushnil(L);
+        lua_pushstring(L, strerror(errno));
+        return 2;
+    }
+    lua_getfield(L, 1, "machine");
+    port->machine = lua_touserdata(L, -1);
+    port->vm = vm;
+    port->max = (uint32_t)ld_lib_number(L, 1, "max", UINT32_MAX);
+    vm->ports[vm->port_count++] = port;
+    port->index = (uint16_t)vm->port_count;
+    lua_pushinteger(L, port->index);
+    lua_pushinteger(L, ld_listener_port(port->listener));
+    return 2;
+}
+
+void ld_gateway_close_ports(struct ld_vm *vm)
+{
+    vm->stopping = true;
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        ld_listener_close(vm->ports[i]->listener);
+        vm->ports[i]->listener = NULL;
+    }
+}
+
+void ld_gateway_free_ports(struct ld_vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        ld_listener_close(vm->ports[i]->listener);
+        free(vm->ports[i]);
+    }
+    free(vm->ports);
+    vm->ports = NULL;
+    vm->port_count = 0;
+}
+
+/* core.run(drain): accept and serve until the gateway is stopped; DRAIN is
+ * how many seconds connections then have to finish. */
+static int l_run(lua_State *L)
+{
+    struct ld_vm *vm = with_worker(L);
+    lua_State *outer = vm->L;
+
+    vm->drain_seconds = luaL_checknumber(L, 1);
+    for (uint32_t i = 0; i < vm->port_count; i++)
+        ld_listener_start(vm->ports[i]->listener, on_accept, vm->ports[i]);
+    vm->L = L;
+    ev_run(vm->worker->loop, 0);
+    vm->L = outer;
+    return 0;
+}
+
+/* Push SA as an address in the config's notation, or nil. */
+static int push_address(lua_State *L, const struct sockaddr_storage *sa)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
+    char text[INET6_ADDRSTRLEN];
+
+    if (sa->ss_family == AF_INET) {
+        inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
+        lua_pushfstring(L, "%s:%d", text, ntohs(v4->sin_port));
+    } else if (sa->ss_family == AF_INET6) {
+        inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
+        lua_pushfstring(L, "[%s]:%d", text, ntohs(v6->sin6_port));
+    } else if (sa->ss_family == AF_UNIX) {
+        lua_pushliteral(L, "unix:");
+    } else {
+        lua_pushnil(L);
+    }
+    return 1;
+}
+
+static struct ld_conn *check_conn(lua_State *L, struct ld_vm *vm)
+{
+    return ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
+}
+
+/* core.peer(handle) -> address or nil */
+static int l_peer(lua_State *L)
+{
+    struct ld_conn *c = check_conn(L, ld_vm_of(L));
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof(sa);
+
+    if (!c)
+        return 0;
+    if (c->link.fd < 0 && c->link.transport != &ld_sock) {
+        lua_pushstring(L, c->link.transport->name);
+        return 1;
+    }
+    if (c->peer_port) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET,
+                                 .sin_port = c->peer_port,
+                                 .sin_addr = {c->peer_host}};
+
+        memcpy(&sa, &v4, sizeof(v4));
+    } else if (getpeername(c->link.fd, (struct sockaddr *)&sa, &len) < 0) {
+        return 0;
+    }
+    return push_address(L, &sa);
+}
+
+/* core.local_address(handle) -> address or nil */
+static int l_local_address(lua_State *L)
+{
+    struct ld_conn *c = check_conn(L, ld_vm_of(L));
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof(sa);
+
+    if (!c || getsockname(c->link.fd, (struct sockaddr *)&sa, &len) < 0)
+        return 0;
+    return push_address(L, &sa);
+}
+
+/* core.listener_of(handle) -> index, 0 for none */
+static int l_listener_of(lua_State *L)
+{
+    struct ld_conn *c = check_conn(L, ld_vm_of(L));
+
+    lua_pushinteger(L, c ? c->listener : 0);
+    return 1;
+}
+
+/* core.has_gateway() -> is there a loop in this process? */
+static int l_has_gateway(lua_State *L)
+{
+    lua_pushboolean(L, ld_vm_of(L)->worker != NULL);
+    return 1;
+}
+
+/* core.executable() -> the path of the program */
+static int l_executable(lua_State *L)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+
+    lua_pushlstring(L, path, n > 0 ? (size_t)n : 0);
+    return 1;
+}
+
+static const luaL_Reg gateway[] = {{"listen", l_listen},
+                                   {"run", l_run},
+                                   {"peer", l_peer},
+                                   {"local_address", l_local_address},
+                                   {"listener_of", l_listener_of},
+                                   {"has_gateway", l_has_gateway},
+                                   {"executable", l_executable},
+                                   {NULL, NULL}};
+
+void ld_lib_gateway(lua_State *L)
+{
+    luaL_register(L, NULL, gateway);
+}

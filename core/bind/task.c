@@ -1,0 +1,246 @@
+/* task.c -- runs handlers; the only place that resumes a coroutine.
+ *
+ * A connection's coroutine runs `run` of linedancer.machine.  It yields when a
+ * read has recorded a wait, and is resumed with the status of that wait.  The
+ * thread of a handler that returned is used again by the next connection in
+ * the same slot; one that failed, or was abandoned, is left to the collector.
+ */
+#include <lauxlib.h>
+#include <string.h>
+
+#include "gateway.h"
+
+enum {
+    RESTARTS_MAX = 8,        /* by on_error, without a wait in between */
+    KEPT_THREADS = 1024,     /* slots below this keep a finished thread */
+    EXTERNAL_STEP = 4 << 20, /* bytes of buffers that earn a GC step */
+    EXTERNAL_RATE = 1024     /* bytes per unit of LUA_GCSTEP */
+};
+
+static struct ld_machine *machine_of(const struct ld_conn *c)
+{
+    return (struct ld_machine *)(void *)c->profile;
+}
+
+/* The thread of C's slot: the one left by an earlier connection, or new. */
+static lua_State *take_thread(struct ld_vm *vm, const struct ld_conn *c)
+{
+    lua_State *L = vm->L, *co;
+    int slot = (int)c->slot + 1;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->threads_ref);
+    lua_rawgeti(L, -1, slot);
+    co = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    if (!co) {
+        co = lua_newthread(L);
+        lua_rawseti(L, -2, slot);
+    }
+    lua_pop(L, 1);
+    return co;
+}
+
+static void drop_thread(struct ld_vm *vm, struct ld_conn *c)
+{
+    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->threads_ref);
+    lua_pushnil(vm->L);
+    lua_rawseti(vm->L, -2, (int)c->slot + 1);
+    lua_pop(vm->L, 1);
+    c->owner = NULL;
+}
+
+/* LuaJIT does not see the memory of buffers: let it pay the collector. */
+static void pace_gc(struct ld_vm *vm)
+{
+    if (vm->external < EXTERNAL_STEP)
+        return;
+    lua_gc(vm->L, LUA_GCSTEP, (int)(vm->external / EXTERNAL_RATE));
+    vm->external = 0;
+}
+
+/* Would an error raised in CO be caught there?  If not, it need not run. */
+static bool catches(const struct ld_vm *vm, lua_State *co)
+{
+    lua_Debug ar;
+
+    for (int level = 0; lua_getstack(co, level, &ar); level++) {
+        const void *fn;
+
+        if (!lua_checkstack(co, 1) || !lua_getinfo(co, "fS", &ar))
+            return true;
+        fn = lua_topointer(co, -1);
+        lua_pop(co, 1);
+        if (fn == vm->catchers[0] || fn == vm->catchers[1])
+            return true;
+        if (strstr(ar.short_src, "coroutines")) /* waits pass through it */
+            return true;
+    }
+    return false;
+}
+
+static void resume(struct ld_vm *vm, struct ld_conn *c, lua_State *co,
+                   int nargs);
+
+/* Run C from a state on: COUNT values, the state's name first, are on top of
+ * vm->L and are taken. */
+static void start(struct ld_vm *vm, struct ld_conn *c, int count)
+{
+    lua_State *co = take_thread(vm, c);
+
+    c->owner = co;
+    lua_checkstack(co, count + 3);
+    lua_rawgeti(co, LUA_REGISTRYINDEX, vm->run_ref);
+    ld_vm_push_conn(vm, c);
+    lua_xmove(vm->L, co, 1);
+    if (count > 0) {
+        /* The conn went first; the values are below it no more. */
+        lua_xmove(vm->L, co, count);
+    }
+    ld_conn_drop_wait(c);
+    resume(vm, c, co, 1 + count);
+}
+
+/* May on_error choose a state to go on in?  Only if the peer is there, and
+ * the states it chose before did not fail at once. */
+static bool can_go_on(const struct ld_conn *c)
+{
+    return c->phase == LD_PHASE_OPEN && c->doom != LD_RESET &&
+           c->doom != LD_ERROR && c->doom != LD_CLOSED &&
+           c->restarts < RESTARTS_MAX;
+}
+
+/* The handler is done with C.  On top of vm->L: an error value or a status
+ * name, or nil, and a traceback or nil; both are taken. */
+static void finish(struct ld_vm *vm, struct ld_conn *c)
+{
+    lua_State *L = vm->L;
+    int top = lua_gettop(L) - 2;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->finish_ref);
+    lua_insert(L, top + 1);
+    ld_vm_push_conn(vm, c);
+    lua_insert(L, top + 2);
+    if (lua_pcall(L, 3, LUA_MULTRET, 0)) {
+        ld_log(vm->log, LD_FAULT, "finish failed", "error=\"%s\"",
+               lua_tostring(L, -1));
+    } else if (lua_gettop(L) > top && !lua_isnil(L, top + 1) && can_go_on(c)) {
+        c->doom = LD_OK;
+        c->gone_count = 0;
+        c->restarts++;
+        start(vm, c, lua_gettop(L) - top);
+        lua_settop(L, top);
+        return;
+    }
+    lua_settop(L, top);
+    ld_conn_finish(c);
+}
+
+/* C failed while its coroutine waited, which is abandoned there. */
+static void fail(struct ld_vm *vm, struct ld_conn *c, enum ld_status st)
+{
+    lua_State *L = vm->L;
+
+    drop_thread(vm, c);
+    lua_pushstring(L, ld_strstatus(st));
+    lua_pushnil(L);
+    finish(vm, c);
+}
+
+/* The coroutine returned.  Most do so with nobody to tell. */
+static void done(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
+{
+    lua_settop(co, 0);
+    if (c->slot >= KEPT_THREADS)
+        drop_thread(vm, c);
+    if (!machine_of(c)->watches_end && vm->log->level > LD_DEBUG) {
+        ld_conn_finish(c);
+        return;
+    }
+    lua_pushnil(vm->L);
+    lua_pushnil(vm->L);
+    finish(vm, c);
+}
+
+static void raised(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
+{
+    lua_State *L = vm->L;
+
+    luaL_checkstack(L, 4, "no room for an error");
+    lua_xmove(co, L, 1);
+    luaL_traceback(L, co, NULL, 0);
+    drop_thread(vm, c);
+    finish(vm, c);
+}
+
+static void resume(struct ld_vm *vm, struct ld_conn *c, lua_State *co,
+                   int nargs)
+{
+    struct ld_conn *outer = vm->pool->running;
+    int r;
+
+    vm->pool->running = c;
+    r = lua_resume(co, nargs);
+    vm->pool->running = outer;
+    pace_gc(vm);
+    if (r == 0) {
+        done(vm, c, co);
+    } else if (r != LUA_YIELD) {
+        raised(vm, c, co);
+    } else if (c->wait == LD_WAIT_ABANDON) {
+        fail(vm, c, c->doom ? (enum ld_status)c->doom : LD_CLOSED);
+    } else if (c->wait == LD_WAIT_NONE) {
+        lua_pushliteral(co, "coroutine.yield() outside a coroutine of the "
+                            "handler's own: a connection waits by reading");
+        raised(vm, c, co);
+    } else {
+        lua_pop(co, lua_gettop(co));
+        c->restarts = 0;
+    }
+}
+
+void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st)
+{
+    struct ld_vm *vm = ctx;
+    lua_State *co = c->owner;
+
+    if (c->wait == LD_WAIT_START) {
+        if (st)
+            fail(vm, c, st);
+        else
+            start(vm, c, 0);
+        return;
+    }
+    if (c->wait == LD_WAIT_ABANDON ||
+        (st != LD_OK && st != LD_EOF && !catches(vm, co))) {
+        fail(vm, c, st);
+        return;
+    }
+    if (c->doom)
+        c->gone_count++;
+    ld_conn_drop_wait(c);
+    lua_pushinteger(co, (lua_Integer)st);
+    resume(vm, c, co, 1);
+}
+
+void ld_task_closed(void *ctx, struct ld_conn *c)
+{
+    struct ld_vm *vm = ctx;
+    lua_State *L = vm->L;
+
+    if (machine_of(c)->watches_end && !vm->quiet) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, vm->closed_ref);
+        ld_vm_push_conn(vm, c);
+        if (lua_pcall(L, 1, 0, 0)) {
+            ld_log(vm->log, LD_FAULT, "on_close failed", "error=\"%s\"",
+                   lua_tostring(L, -1));
+            lua_pop(L, 1);
+        }
+    }
+    if (c->owner && lua_status(c->owner) != 0)
+        drop_thread(vm, c);
+    ld_gateway_conn_closed(vm, c);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, (int)c->slot + 1);
+    lua_pop(L, 1);
+}

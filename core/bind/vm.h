@@ -1,0 +1,126 @@
+/* vm.h -- a Lua state bound to a pool of connections.
+ *
+ * Owns the formats, buffers and coroutines that handlers use.  task.c is the
+ * only place that resumes a coroutine, leaf_*.c what Lua calls by FFI, and
+ * lib_*.c what it calls as ordinary C functions.
+ */
+#ifndef LD_VM_H
+#define LD_VM_H
+
+#include <lua.h>
+
+#include "../chain.h"
+#include "../conn.h"
+#include "../listener.h"
+#include "../pack.h"
+#include "../worker.h"
+#include "api.h"
+
+enum {
+    LD_BUFFER_SLOT_BITS = 24,
+    LD_ARGS_MAX = LD_FORMAT_VALUES,
+    LD_SHARES_MAX = LD_PACK_SHARED
+};
+
+/* A Lua buffer.  A free one keeps the next free slot in MAX. */
+struct ld_lua_buffer {
+    struct ld_chain *chain; /* NULL: free */
+    uint32_t generation;
+    uint32_t max; /* bytes */
+    bool sealed;
+};
+
+/* The blob behind an arg of kind LD_ARG_SHARED. */
+struct ld_share {
+    uint32_t arg;
+    uint32_t off;
+    struct ld_blob *blob; /* borrowed until the call that uses it ends */
+};
+
+/* A version of a handler, as the core sees it. */
+struct ld_machine {
+    struct ld_profile profile; /* first: a conn's profile is its machine */
+    int class_ref;             /* metatable of its connections */
+    bool watches_end;          /* has on_close */
+    struct ld_machine *next;
+};
+
+struct ld_vm {
+    lua_State *L;
+    struct ld_worker *worker; /* NULL in a plain luajit */
+    struct ld_pool *pool;
+    struct ld_log *log;
+    struct ld_api api;
+    struct ld_arg args[LD_ARGS_MAX];
+    struct ld_share shares[LD_SHARES_MAX];
+    uint32_t share_count;
+    struct ld_format **formats; /* by id - 1; a gap is NULL */
+    uint32_t format_count, format_cap;
+    uint32_t format_gap; /* ids below it are taken */
+    struct ld_lua_buffer *buffers;
+    uint32_t buffer_count, buffer_free;
+    size_t external; /* bytes taken by buffers since the last GC step */
+    uint8_t *scratch;
+    size_t scratch_size;
+    struct ld_machine *machines;
+    struct ld_port **ports; /* lib_gateway.c */
+    uint32_t port_count;
+    double drain_seconds;
+    bool stopping;
+    int threads_ref, conns_ref; /* tables by slot + 1 */
+    int run_ref, finish_ref, closed_ref, drain_ref;
+    const void *catchers[2]; /* pcall, xpcall */
+    void *owned_log; /* of a plain luajit */
+    bool virtual_time;
+    bool quiet; /* connections end without calling their handlers */
+};
+
+/* The VM of a Lua state, or NULL before ld_vm_open(). */
+struct ld_vm *ld_vm_of(lua_State *L);
+
+/* Bind L to WORKER, or, when it is NULL, to a pool that only a test drives.
+ * The VM is freed by lua_close().  Raises a Lua error when out of memory. */
+struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
+                         struct ld_log *log);
+
+/* End every connection at once, without calling their handlers. */
+void ld_vm_abort(struct ld_vm *vm);
+
+/* A connection over LINK for a handler; LISTENER is an index for facts.  Takes
+ * LINK over, on success only. */
+struct ld_conn *ld_vm_connect(struct ld_vm *vm, struct ld_link link,
+                              struct ld_machine *machine);
+
+/* task.c: the hooks of the pool. */
+void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st);
+void ld_task_closed(void *ctx, struct ld_conn *c);
+
+/* Push the table that stands for C in Lua. */
+void ld_vm_push_conn(struct ld_vm *vm, const struct ld_conn *c);
+
+/* leaf_*.c fill in their part of the API. */
+void ld_leaf_conn(struct ld_api *api);
+void ld_leaf_bytes(struct ld_api *api);
+
+struct ld_format *ld_vm_format(const struct ld_vm *vm, uint32_t id);
+struct ld_lua_buffer *ld_vm_buffer(const struct ld_vm *vm, int64_t handle);
+
+/* SIZE bytes of scratch memory, or NULL; the next call invalidates them. */
+uint8_t *ld_vm_scratch(struct ld_vm *vm, size_t size);
+
+/* Encode args[0..count) to the end of Q. */
+enum ld_status ld_vm_pack(struct ld_vm *vm, struct ld_chain *q,
+                          const struct ld_format *f, uint32_t count);
+
+/* Append args[0..count), all bytes, to Q. */
+enum ld_status ld_vm_append(struct ld_vm *vm, struct ld_chain *q,
+                            uint32_t count);
+
+/* Parts of the module linedancer.core: each adds its functions to the table
+ * on top of the stack. */
+void ld_lib_format(lua_State *L);
+void ld_lib_gateway(lua_State *L);
+void ld_lib_testing(lua_State *L);
+void ld_lib_direct(lua_State *L);
+
+#endif

@@ -1,0 +1,450 @@
+/* conn.c -- a connection's life and events; see conn.h.
+ *
+ * One turn: an event, at most one read, at most one wake of the handler, one
+ * write of all that it wrote.  `wait` says what the handler awaits; while its
+ * coroutine runs it is LD_WAIT_NONE.
+ */
+#include "conn.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    KEEP_MAX = 2048,  /* unread bytes worth copying back to the read buffer */
+    OWN_MIN = 4096,   /* a buffer of one's own is at least this large */
+    DIRTY_MAX = 256,  /* connections with unflushed output from others */
+    OUTPUT_VECTORS = 64
+};
+
+static void on_io(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct ld_conn *c = (struct ld_conn *)(void *)w;
+
+    (void)loop;
+    ld_conn_ready(c, events & (LD_READ | LD_WRITE));
+}
+
+static void on_deadline(struct ld_timer *t, double now);
+
+struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
+                            const struct ld_profile *profile)
+{
+    struct ld_conn *c = ld_pool_take(pool);
+
+    if (!c)
+        return NULL;
+    c->link = link;
+    c->profile = profile;
+    c->heard = c->entered = pool->now;
+    c->timer.fire = on_deadline;
+    c->wait = LD_WAIT_START;
+    ev_init(&c->io, on_io);
+    return c;
+}
+
+void ld_conn_begin(struct ld_conn *c)
+{
+    ld_conn_run(c, LD_OK);
+}
+
+/* Watch what the connection can use now: input unless it has ended or nobody
+ * wants it, room for output when some is stuck. */
+void ld_conn_watch(struct ld_conn *c)
+{
+    int wanted = 0;
+
+    if (c->phase == LD_PHASE_LINGERING ||
+        (!c->eof && ld_conn_wants_input(c)))
+        wanted |= LD_READ;
+    if (c->blocked)
+        wanted |= LD_WRITE;
+    wanted = c->link.transport->wants(&c->link, wanted);
+    if (c->link.fd < 0 || !c->pool->loop) {
+        c->io.events = wanted; /* a test looks here */
+        return;
+    }
+    if (ev_is_active(&c->io)) {
+        if ((c->io.events & (LD_READ | LD_WRITE)) == wanted)
+            return;
+        ev_io_stop(c->pool->loop, &c->io);
+    }
+    ev_io_set(&c->io, c->link.fd, wanted);
+    if (wanted)
+        ev_io_start(c->pool->loop, &c->io);
+}
+
+/* Keep unread input in a buffer of its own, or none. */
+static enum ld_status stow_input(struct ld_conn *c)
+{
+    uint32_t unread = c->end - c->pos;
+    struct ld_blob *own;
+
+    if (unread == 0) {
+        if (c->in != c->pool->read_blob)
+            ld_blob_unref(c->in);
+        c->in = NULL;
+        c->pos = c->end = 0;
+        return LD_OK;
+    }
+    if (c->in != c->pool->read_blob)
+        return LD_OK;
+    own = ld_blob_new(c->need > unread && c->need <= c->profile->frame_limit
+                          ? c->need
+                          : unread);
+    if (!own)
+        return LD_NOMEM;
+    memcpy(own->data, c->in->data + c->pos, unread);
+    c->in = own;
+    c->pos = 0;
+    c->end = unread;
+    return LD_OK;
+}
+
+/* End of a turn: output leaves, input is stowed.  LD_AGAIN when the handler
+ * has to wait for an event; else it is to be woken with what is returned. */
+static enum ld_status settle(struct ld_conn *c)
+{
+    enum ld_status st = ld_conn_write_out(c);
+
+    if (c->in && stow_input(c))
+        st = LD_NOMEM;
+    if (st && st != LD_AGAIN && !c->doom)
+        c->doom = (uint8_t)st;
+    if (c->doom && c->wait)
+        return (enum ld_status)c->doom;
+    if (!ld_conn_wants_input(c)) {
+        st = ld_conn_try_wait(c);
+        if (st != LD_AGAIN)
+            return st;
+    }
+    ld_conn_watch(c);
+    return LD_AGAIN;
+}
+
+void ld_conn_settle(struct ld_conn *c)
+{
+    enum ld_status st = settle(c);
+
+    if (st != LD_AGAIN)
+        ld_conn_run(c, st);
+}
+
+/* Wake the handler, and again while the end of its turn gives it reason.  The
+ * connection may be gone afterwards. */
+void ld_conn_run(struct ld_conn *c, enum ld_status st)
+{
+    struct ld_pool *pool = c->pool;
+    uint32_t generation = c->generation;
+
+    do {
+        pool->hooks.wake(pool->hooks.ctx, c, st);
+        if (c->generation != generation || c->phase != LD_PHASE_OPEN)
+            return;
+        st = settle(c);
+    } while (st != LD_AGAIN);
+}
+
+/* Write as much as the transport takes in one call. */
+enum ld_status ld_conn_write_out(struct ld_conn *c)
+{
+    struct iovec iov[OUTPUT_VECTORS];
+    size_t put = 0;
+    enum ld_status st;
+
+    if (!c->out)
+        return LD_OK;
+    st = c->link.transport->writev(
+        &c->link, iov, ld_chain_iov(c->out, iov, OUTPUT_VECTORS), &put);
+    if (st && st != LD_AGAIN) {
+        ld_pool_return_chain(c->pool, c->out);
+        c->out = NULL;
+        c->blocked = false;
+        return st;
+    }
+    ld_chain_consume(c->out, put);
+    c->blocked = c->out->bytes > 0;
+    if (c->blocked)
+        return LD_AGAIN;
+    ld_pool_return_chain(c->pool, c->out);
+    c->out = NULL;
+    if (c->shut)
+        c->link.transport->shutdown(&c->link);
+    return LD_OK;
+}
+
+/* A buffer of C's own with room for more, its unread bytes at the front.  A
+ * large frame gets memory of just its size, so that its bytes can be shared
+ * without holding anything else. */
+static enum ld_status make_room(struct ld_conn *c)
+{
+    uint32_t unread = c->end - c->pos, want = c->need;
+    struct ld_blob *own;
+
+    if (want < 2 * unread && want <= unread + 1)
+        want = 2 * unread;
+    if (want < OWN_MIN)
+        want = OWN_MIN;
+    if (c->in->refs == 1 && c->in->size >= want) {
+        if (c->in->size - c->pos < want) {
+            memmove(c->in->data, c->in->data + c->pos, unread);
+            c->pos = 0;
+            c->end = unread;
+        }
+        return LD_OK;
+    }
+    own = ld_blob_new(want);
+    if (!own)
+        return LD_NOMEM;
+    memcpy(own->data, c->in->data + c->pos, unread);
+    ld_blob_unref(c->in);
+    c->in = own;
+    c->pos = 0;
+    c->end = unread;
+    return LD_OK;
+}
+
+/* Choose where to read to: the pool's buffer, unless much is unread. */
+static enum ld_status prepare_input(struct ld_conn *c)
+{
+    struct ld_blob *shared = c->pool->read_blob;
+    uint32_t unread = c->end - c->pos;
+
+    if (c->in && (unread > KEEP_MAX || c->need > LD_READ_SIZE / 2))
+        return make_room(c);
+    if (c->in) {
+        memcpy(shared->data, c->in->data + c->pos, unread);
+        ld_blob_unref(c->in);
+    }
+    c->in = shared;
+    c->pos = 0;
+    c->end = unread;
+    return LD_OK;
+}
+
+/* LD_WAIT_FILL with nothing buffered: straight into the buffer it is for. */
+static enum ld_status receive_into(struct ld_conn *c, struct ld_chain *into)
+{
+    uint64_t left = c->await->left;
+    size_t want = left < LD_READ_SIZE ? (size_t)left : LD_READ_SIZE, got = 0;
+    uint8_t *dst = ld_chain_reserve(
+        into, into->room >= LD_SHARE_MIN && into->room < want ? into->room
+                                                              : want);
+    enum ld_status st;
+
+    if (!dst)
+        return LD_NOMEM;
+    if (want > into->room)
+        want = into->room;
+    st = c->link.transport->read(&c->link, dst, want, &got);
+    if (!st) {
+        ld_chain_commit(into, got);
+        c->await->left -= got;
+    }
+    return st;
+}
+
+/* One read. */
+enum ld_status ld_conn_receive(struct ld_conn *c)
+{
+    enum ld_status st;
+    size_t got = 0;
+
+    if (c->wait == LD_WAIT_FILL && !c->in && c->await->left >= LD_SHARE_MIN) {
+        st = receive_into(c, c->await->into);
+    } else {
+        st = prepare_input(c);
+        if (st)
+            return st;
+        st = c->link.transport->read(&c->link, c->in->data + c->end,
+                                     c->in->size - c->end, &got);
+        c->end += (uint32_t)got;
+    }
+    if (!st)
+        c->heard = c->pool->now;
+    if (st == LD_EOF) {
+        c->eof = true;
+        st = LD_OK;
+    }
+    return st;
+}
+
+bool ld_conn_wants_input(const struct ld_conn *c)
+{
+    return c->wait != LD_WAIT_FLUSH && c->wait != LD_WAIT_ROOM && !c->held;
+}
+
+static void input_ready(struct ld_conn *c)
+{
+    enum ld_status st;
+
+    if (c->eof || !ld_conn_wants_input(c)) {
+        ld_conn_watch(c);
+        return;
+    }
+    st = ld_conn_receive(c);
+    if (!st)
+        st = ld_conn_try_wait(c);
+    else if (st != LD_AGAIN)
+        c->doom = (uint8_t)st;
+    if (st == LD_AGAIN)
+        ld_conn_settle(c);
+    else
+        ld_conn_run(c, st);
+}
+
+void ld_conn_ready(struct ld_conn *c, int events)
+{
+    uint32_t generation = c->generation;
+
+    if (c->phase != LD_PHASE_OPEN) {
+        ld_conn_end_ready(c, events);
+        return;
+    }
+    if (events & LD_WRITE)
+        ld_conn_settle(c);
+    if ((events & LD_READ) && c->generation == generation &&
+        c->phase == LD_PHASE_OPEN)
+        input_ready(c);
+}
+
+/* Have C settled before the loop blocks. */
+void ld_conn_queue(struct ld_conn *c)
+{
+    struct ld_pool *pool = c->pool;
+
+    if (c->queued || c->phase != LD_PHASE_OPEN)
+        return;
+    c->queued = true;
+    c->next = pool->dirty;
+    pool->dirty = c;
+    pool->dirty_count++;
+}
+
+struct ld_chain *ld_conn_output(struct ld_conn *c)
+{
+    if (c->phase != LD_PHASE_OPEN || c->shut)
+        return NULL;
+    if (!c->out)
+        c->out = ld_pool_chain(c->pool);
+    return c->out;
+}
+
+/* Output of the running connection leaves at the end of its turn; that of
+ * others soon, but many of them must not hold a chunk each. */
+void ld_conn_wrote(struct ld_conn *c)
+{
+    c->touched = true;
+    if (c->out->bytes > c->profile->output_limit) {
+        ld_conn_doom(c, LD_LIMIT, false);
+        return;
+    }
+    if (c->pool->running == c)
+        return;
+    ld_conn_queue(c);
+    if (c->pool->dirty_count > DIRTY_MAX)
+        ld_conn_write_out(c);
+}
+
+void ld_conn_shutdown(struct ld_conn *c)
+{
+    if (c->phase != LD_PHASE_OPEN || c->shut)
+        return;
+    c->shut = true;
+    if (!c->out)
+        c->link.transport->shutdown(&c->link);
+}
+
+enum ld_status ld_conn_flush(struct ld_conn *c)
+{
+    if (!c->out || c->doom || c->phase != LD_PHASE_OPEN)
+        return LD_OK;
+    if (c->pool->running != c || c->pool->in_hook)
+        return c->pool->running && !c->pool->in_hook ? LD_BUSY : LD_HOOK;
+    c->wait = LD_WAIT_FLUSH;
+    c->view++;
+    return LD_AGAIN;
+}
+
+static const struct ld_timeouts *timeouts_of(const struct ld_conn *c)
+{
+    return (c->override ? c->override : c->profile->timeouts) + c->state;
+}
+
+static double deadline(const struct ld_conn *c)
+{
+    const struct ld_timeouts *t = timeouts_of(c);
+    double since = c->heard > c->entered ? c->heard : c->entered;
+    double total = c->entered + t->total, idle = since + t->idle;
+
+    return total < idle ? total : idle;
+}
+
+/* The timer is only ever moved earlier here; when it fires too early it is
+ * set again.  So bytes and transitions cost no heap operation. */
+static void arm(struct ld_conn *c)
+{
+    struct ld_timers *timers = &c->pool->timers;
+    double at = deadline(c);
+
+    if (at < ld_timer_at(timers, &c->timer))
+        ld_timer_set(timers, &c->timer, at);
+}
+
+static void on_deadline(struct ld_timer *t, double now)
+{
+    struct ld_conn *c =
+        (struct ld_conn *)(void *)((char *)t - offsetof(struct ld_conn, timer));
+
+    if (c->phase != LD_PHASE_OPEN) {
+        ld_conn_end_timeout(c);
+        return;
+    }
+    if (deadline(c) > now) {
+        arm(c);
+        return;
+    }
+    c->doom = LD_TIMEOUT;
+    ld_conn_run(c, LD_TIMEOUT);
+}
+
+enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state)
+{
+    c->state = (uint16_t)state;
+    c->entered = c->pool->now;
+    c->touched = false;
+    arm(c);
+    if (!c->out || c->out->bytes <= LD_HIGH_WATER || c->doom ||
+        c->pool->running != c)
+        return LD_OK;
+    c->wait = LD_WAIT_ROOM;
+    c->view++;
+    return LD_AGAIN;
+}
+
+enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
+                               struct ld_timeouts t)
+{
+    size_t size = c->profile->state_count * sizeof(*c->override);
+
+    if (!c->override) {
+        c->override = malloc(size);
+        if (!c->override)
+            return LD_NOMEM;
+        memcpy(c->override, c->profile->timeouts, size);
+    }
+    c->override[state] = t;
+    if (state == c->state)
+        arm(c);
+    return LD_OK;
+}
+
+void ld_conn_doom(struct ld_conn *c, enum ld_status st, bool reset)
+{
+    if (c->phase != LD_PHASE_OPEN || c->doom)
+        return;
+    c->doom = (uint8_t)st;
+    c->reset = reset;
+    if (c->pool->running != c)
+        ld_conn_queue(c);
+}

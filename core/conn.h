@@ -1,0 +1,217 @@
+/* conn.h -- a connection: a transport, input, output, deadlines, and at most
+ * one pending wait.
+ *
+ * Data flows one way: transport -> input buffer -> unpacker -> (the handler,
+ * behind ld_hooks) -> output chain -> transport.  An idle connection holds no
+ * buffer: reads go through the pool's, and only an unfinished frame is kept.
+ *
+ * Each read call tries at once.  LD_AGAIN means that the wait was recorded:
+ * the handler must return to the loop, and ld_hooks.wake comes with the
+ * outcome, once, when the whole frame is there.
+ *
+ * conn.c      life cycle, events, deadlines
+ * conn_read.c the reads, and how they go on when bytes arrive
+ * conn_end.c  flush, lingering close, release
+ */
+#ifndef LD_CONN_H
+#define LD_CONN_H
+
+#include <ev.h>
+
+#include "chain.h"
+#include "pool.h"
+#include "transport.h"
+
+enum ld_phase {
+    LD_PHASE_FREE,
+    LD_PHASE_OPEN,
+    LD_PHASE_FLUSHING, /* the handler is done; output is on its way */
+    LD_PHASE_LINGERING /* output delivered; input is read and dropped */
+};
+
+enum ld_wait {
+    LD_WAIT_NONE,
+    LD_WAIT_START,   /* to be run for the first time, or in another state */
+    LD_WAIT_FRAME,   /* a frame of `format` */
+    LD_WAIT_BYTES,   /* `need` bytes */
+    LD_WAIT_SOME,    /* at least one byte, at most `need` */
+    LD_WAIT_PIECE,   /* bytes up to a delimiter */
+    LD_WAIT_SKIP,    /* await->left bytes to drop */
+    LD_WAIT_FILL,    /* await->left bytes to move into await->into */
+    LD_WAIT_FLUSH,   /* all output taken by the kernel */
+    LD_WAIT_ROOM,    /* output below the low watermark */
+    LD_WAIT_ABANDON  /* never: the coroutine ignored the end too often */
+};
+
+/* How to read. */
+enum {
+    LD_OPENS = 1, /* an end before the first byte is clean: LD_EOF */
+    LD_KEEP = 2,  /* do not consume: peek */
+    LD_NOWAIT = 4 /* LD_AGAIN records nothing: try */
+};
+
+/* Seconds; HUGE_VAL for none. */
+struct ld_timeouts {
+    double idle, total;
+};
+
+/* What a handler's version gives all its connections.  Owned by the version;
+ * outlives its connections. */
+struct ld_profile {
+    uint32_t frame_limit;  /* bytes of one frame */
+    uint32_t output_limit; /* bytes queued at most */
+    double linger;         /* seconds to flush at the end */
+    uint32_t state_count;
+    const struct ld_timeouts *timeouts; /* by state */
+};
+
+/* A suspended read's extra state; only while one is pending. */
+struct ld_await {
+    struct ld_parse parse;
+    uint64_t left;         /* bytes still to skip or move */
+    struct ld_chain *into; /* borrowed; LD_WAIT_FILL */
+    union ld_value *values;
+    uint32_t values_cap;
+    uint8_t delimiter[LD_FORMAT_DELIMITER];
+    uint8_t delimiter_size;
+    struct ld_await *next;
+};
+
+struct ld_conn {
+    ev_io io;
+    struct ld_link link;
+    struct ld_pool *pool;
+    const struct ld_profile *profile;
+    void *owner; /* the bind half's: the coroutine */
+    struct ld_blob *in; /* input bytes [pos, end); the pool's during a turn */
+    uint32_t pos, end;
+    struct ld_chain *out; /* NULL when nothing is queued */
+    const struct ld_format *format;
+    struct ld_await *await;
+    struct ld_timeouts *override; /* by state; NULL: the profile's */
+    struct ld_conn *next;         /* in pool->dirty */
+    double heard;                 /* when the last byte came */
+    double entered;               /* when the state was entered */
+    struct ld_timer timer;
+    uint32_t slot, generation;
+    uint32_t need; /* input bytes that must be there to go on */
+    uint32_t view; /* generation of borrowed slices */
+    uint32_t peer_host; /* IPv4; others are asked of the kernel */
+    uint16_t peer_port;
+    uint16_t state;
+    uint16_t listener;
+    uint8_t phase, wait, flags; /* of the pending read */
+    uint8_t doom;               /* enum ld_status: why it must end */
+    uint8_t gone_count;         /* times the end was reported */
+    uint8_t restarts;           /* for the bind half */
+    bool eof : 1;               /* the peer has ended its side */
+    bool eof_told : 1;          /* and the handler knows */
+    bool held : 1;              /* by the high watermark */
+    bool blocked : 1;           /* the transport takes no more */
+    bool queued : 1;            /* in pool->dirty */
+    bool shut : 1;              /* no more output, once flushed */
+    bool reset : 1;             /* end with a reset */
+    bool touched : 1;           /* the state has read or written */
+};
+
+/* A connection over LINK, which it takes over, on success only.  NULL with
+ * errno set.  Not running yet: see ld_conn_begin(). */
+struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
+                            const struct ld_profile *profile);
+
+/* Wake the handler for the first time, and watch for input. */
+void ld_conn_begin(struct ld_conn *c);
+
+/* The transport is ready in the directions of EVENTS (LD_READ, LD_WRITE). */
+void ld_conn_ready(struct ld_conn *c, int events);
+
+/* An exact number that stands for C while it lives. */
+static inline int64_t ld_conn_handle(const struct ld_conn *c)
+{
+    return (int64_t)c->generation << LD_SLOT_BITS | c->slot;
+}
+
+/* Defined here for speed: every call from Lua starts with it.  NULL when the
+ * handle is stale or was never one. */
+static inline struct ld_conn *ld_conn_find(const struct ld_pool *pool,
+                                           int64_t handle)
+{
+    uint32_t slot = (uint32_t)handle & ((1U << LD_SLOT_BITS) - 1);
+    struct ld_conn *c;
+
+    if (slot / LD_PAGE_CONNS >= pool->page_count)
+        return NULL;
+    c = &pool->pages[slot / LD_PAGE_CONNS][slot % LD_PAGE_CONNS];
+    return c->generation == (uint64_t)handle >> LD_SLOT_BITS &&
+                   c->phase != LD_PHASE_FREE
+               ? c
+               : NULL;
+}
+
+/* Bytes buffered and not read, bytes queued and not sent. */
+static inline uint32_t ld_conn_unread(const struct ld_conn *c)
+{
+    return c->end - c->pos;
+}
+
+static inline size_t ld_conn_unsent(const struct ld_conn *c)
+{
+    return c->out ? c->out->bytes : 0;
+}
+
+/* Reads.  FLAGS as above.  LD_OK leaves the outcome in pool->result. */
+enum ld_status ld_conn_unpack(struct ld_conn *c, const struct ld_format *f,
+                              unsigned flags);
+/* Exactly N bytes: values[0].s. */
+enum ld_status ld_conn_read(struct ld_conn *c, uint32_t n, unsigned flags);
+/* At least one byte, at most MAX: values[0].s. */
+enum ld_status ld_conn_some(struct ld_conn *c, uint32_t max, unsigned flags);
+/* Bytes up to a delimiter of 1 to LD_FORMAT_DELIMITER bytes, maybe in several
+ * pieces: values[0].s, and values[1].n is 1 when the delimiter was consumed. */
+enum ld_status ld_conn_piece(struct ld_conn *c, const uint8_t *delimiter,
+                             uint32_t size, unsigned flags);
+enum ld_status ld_conn_skip(struct ld_conn *c, uint64_t n);
+/* Move N bytes to the end of INTO, which must outlive the wait. */
+enum ld_status ld_conn_fill(struct ld_conn *c, struct ld_chain *into,
+                            uint64_t n);
+
+/* The chain to append output to, to be followed by ld_conn_wrote(); NULL when
+ * output goes nowhere (the connection has ended) or memory is out. */
+struct ld_chain *ld_conn_output(struct ld_conn *c);
+void ld_conn_wrote(struct ld_conn *c);
+
+/* LD_OK when all output has been taken; else wait for it. */
+enum ld_status ld_conn_flush(struct ld_conn *c);
+
+/* Enter a state: its deadlines start.  LD_AGAIN: held by the watermark. */
+enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state);
+
+/* Override a state's timeouts for this connection. */
+enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
+                               struct ld_timeouts t);
+
+/* Half-close: no more output after what is queued. */
+void ld_conn_shutdown(struct ld_conn *c);
+
+/* End C for reason ST as soon as no handler runs: its coroutine is woken with
+ * ST, or finds it at its next read.  RESET: without flushing, by a reset. */
+void ld_conn_doom(struct ld_conn *c, enum ld_status st, bool reset);
+
+/* The handler is done with C: flush for at most the profile's linger, close
+ * in the way that does not destroy what was sent, then ld_hooks.closed. */
+void ld_conn_finish(struct ld_conn *c);
+
+/* For the files of conn.c only. */
+enum ld_status ld_conn_try_wait(struct ld_conn *c);
+enum ld_status ld_conn_write_out(struct ld_conn *c);
+void ld_conn_end_ready(struct ld_conn *c, int events);
+void ld_conn_end_timeout(struct ld_conn *c);
+void ld_conn_drop_wait(struct ld_conn *c);
+void ld_conn_queue(struct ld_conn *c);
+void ld_conn_settle(struct ld_conn *c);
+void ld_conn_watch(struct ld_conn *c);
+void ld_conn_run(struct ld_conn *c, enum ld_status st);
+bool ld_conn_wants_input(const struct ld_conn *c);
+enum ld_status ld_conn_receive(struct ld_conn *c);
+
+#endif

@@ -1,0 +1,420 @@
+/* conn_read.c -- the reads of a connection; see conn.h.
+ *
+ * Every read is tried at once.  What it cannot finish is recorded as the wait
+ * and tried again, by ld_conn_try_wait(), when enough has changed.  A frame
+ * that is not whole stays in the buffer from its first byte, and its parse
+ * state stays in the ld_await: nothing is scanned twice.
+ */
+#define _GNU_SOURCE /* memmem */
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+
+enum { GONE_MAX = 2 }; /* times the end is raised before the coroutine goes */
+
+static struct ld_await *take_await(struct ld_conn *c)
+{
+    struct ld_pool *pool = c->pool;
+    struct ld_await *a = c->await;
+
+    if (a)
+        return a;
+    a = pool->spare_awaits;
+    if (a)
+        pool->spare_awaits = a->next;
+    else
+        a = calloc(1, sizeof(*a));
+    c->await = a;
+    return a;
+}
+
+void ld_conn_drop_wait(struct ld_conn *c)
+{
+    struct ld_await *a = c->await;
+
+    c->wait = LD_WAIT_NONE;
+    c->format = NULL;
+    c->need = 0;
+    c->held = false;
+    if (!a)
+        return;
+    c->await = NULL;
+    a->next = c->pool->spare_awaits;
+    c->pool->spare_awaits = a;
+}
+
+/* The connection has ended: say so a few times, then no more. */
+static enum ld_status gone(struct ld_conn *c)
+{
+    if (c->pool->running == c && c->gone_count++ >= GONE_MAX) {
+        c->wait = LD_WAIT_ABANDON;
+        return LD_AGAIN;
+    }
+    return c->doom ? (enum ld_status)c->doom : LD_CLOSED;
+}
+
+/* May a read begin?  LD_OK, or why not. */
+static enum ld_status admit(struct ld_conn *c)
+{
+    c->view++;
+    if (c->phase != LD_PHASE_OPEN || c->doom)
+        return gone(c);
+    if (c->pool->running != c || c->pool->in_hook)
+        return c->pool->running && !c->pool->in_hook ? LD_BUSY : LD_HOOK;
+    ld_conn_drop_wait(c);
+    c->touched = true;
+    return LD_OK;
+}
+
+static bool over_high_water(const struct ld_conn *c)
+{
+    return c->out && c->out->bytes > LD_HIGH_WATER;
+}
+
+/* No more bytes will come, and AVAIL of the frame did. */
+static enum ld_status ended(struct ld_conn *c, size_t avail)
+{
+    if (avail > 0 || !(c->flags & LD_OPENS)) {
+        c->pool->result->size = (uint32_t)avail;
+        return LD_TRUNCATED;
+    }
+    if (c->eof_told)
+        return gone(c);
+    c->eof_told = true;
+    return LD_EOF;
+}
+
+static void produce(struct ld_conn *c, uint32_t size)
+{
+    struct ld_result *r = c->pool->result;
+
+    r->frame = (c->in ? c->in : c->pool->read_blob)->data + c->pos;
+    r->base = c->pos;
+    r->size = size;
+    r->view = c->view;
+    if (!(c->flags & LD_KEEP))
+        c->pos += size;
+}
+
+static void produce_bytes(struct ld_conn *c, uint32_t size)
+{
+    union ld_value *v = c->pool->result->values;
+
+    v[0].s.off = 0;
+    v[0].s.len = size;
+    produce(c, size);
+}
+
+/* Keep the parse state of a frame that is under way. */
+static enum ld_status save_parse(struct ld_conn *c, const struct ld_parse *p)
+{
+    struct ld_await *a = take_await(c);
+
+    if (!a)
+        return LD_NOMEM;
+    if (p->count > a->values_cap) {
+        union ld_value *grown =
+            realloc(a->values, p->count * sizeof(*a->values));
+
+        if (!grown)
+            return LD_NOMEM;
+        a->values = grown;
+        a->values_cap = p->count;
+    }
+    if (p->count > 0)
+        memcpy(a->values, c->pool->result->values,
+               p->count * sizeof(*a->values));
+    if (&a->parse != p)
+        a->parse = *p;
+    return LD_OK;
+}
+
+/* Settle what a run of the unpacker said. */
+static enum ld_status judge(struct ld_conn *c, enum ld_status st,
+                            const struct ld_parse *p)
+{
+    struct ld_result *r = c->pool->result;
+    uint32_t avail = c->end - c->pos;
+
+    if (st == LD_OK) {
+        produce(c, p->pos);
+        return LD_OK;
+    }
+    if (st != LD_AGAIN) {
+        r->size = p->pos;
+        r->field = p->field;
+        return st;
+    }
+    if (c->eof)
+        return ended(c, avail);
+    c->need = p->need;
+    r->need = p->need - avail;
+    if (c->flags & LD_NOWAIT)
+        return LD_AGAIN;
+    c->wait = LD_WAIT_FRAME;
+    if ((p->pc || p->pos || p->scan || p->count || p->depth) &&
+        save_parse(c, p))
+        return LD_NOMEM;
+    return LD_AGAIN;
+}
+
+static const uint8_t *input(const struct ld_conn *c)
+{
+    return (c->in ? c->in : c->pool->read_blob)->data + c->pos;
+}
+
+/* Begin a frame, or go on with one of which nothing was decoded yet. */
+static enum ld_status parse_fresh(struct ld_conn *c, const struct ld_format *f)
+{
+    struct ld_parse p;
+    enum ld_status st;
+
+    p.pc = p.pos = p.scan = p.count = p.depth = p.field = 0;
+    st = ld_unpack(f, &p, input(c), c->end - c->pos, c->profile->frame_limit,
+                   c->pool->result->values);
+    return judge(c, st, &p);
+}
+
+static enum ld_status parse_on(struct ld_conn *c)
+{
+    struct ld_await *a = c->await;
+    enum ld_status st;
+
+    if (!a || a->parse.need == 0)
+        return parse_fresh(c, c->format);
+    if (a->parse.count > 0)
+        memcpy(c->pool->result->values, a->values,
+               a->parse.count * sizeof(*a->values));
+    st = ld_unpack(c->format, &a->parse, input(c), c->end - c->pos,
+                   c->profile->frame_limit, c->pool->result->values);
+    return judge(c, st, &a->parse);
+}
+
+enum ld_status ld_conn_unpack(struct ld_conn *c, const struct ld_format *f,
+                              unsigned flags)
+{
+    enum ld_status st = admit(c);
+
+    if (st)
+        return st;
+    c->flags = (uint8_t)flags;
+    if (over_high_water(c) && !(flags & LD_NOWAIT)) {
+        c->format = f;
+        c->wait = LD_WAIT_FRAME;
+        c->held = true;
+        return LD_AGAIN;
+    }
+    st = parse_fresh(c, f);
+    if (st == LD_AGAIN && !(flags & LD_NOWAIT))
+        c->format = f;
+    return st;
+}
+
+static enum ld_status try_bytes(struct ld_conn *c)
+{
+    uint32_t avail = c->end - c->pos;
+
+    if (avail >= c->need) {
+        produce_bytes(c, c->need);
+        return LD_OK;
+    }
+    return c->eof ? ended(c, avail) : LD_AGAIN;
+}
+
+static enum ld_status try_some(struct ld_conn *c)
+{
+    uint32_t avail = c->end - c->pos;
+
+    if (avail == 0)
+        return c->eof ? ended(c, 0) : LD_AGAIN;
+    produce_bytes(c, avail < c->need ? avail : c->need);
+    return LD_OK;
+}
+
+/* A piece: all before the delimiter, or before what may be its beginning. */
+static enum ld_status try_piece(struct ld_conn *c)
+{
+    struct ld_await *a = c->await;
+    union ld_value *v = c->pool->result->values;
+    uint32_t avail = c->end - c->pos, keep = a->delimiter_size - 1U;
+    const uint8_t *at = memmem(input(c), avail, a->delimiter, keep + 1U);
+    uint32_t size = at ? (uint32_t)(at - input(c)) : avail - keep;
+
+    if (!at && avail <= keep)
+        return c->eof ? ended(c, avail) : LD_AGAIN;
+    v[1].n = at != NULL;
+    produce_bytes(c, size);
+    if (at)
+        c->pos += keep + 1U;
+    return LD_OK;
+}
+
+static enum ld_status try_skip(struct ld_conn *c)
+{
+    struct ld_await *a = c->await;
+    uint32_t avail = c->end - c->pos;
+
+    if (avail > a->left)
+        avail = (uint32_t)a->left;
+    c->pos += avail;
+    a->left -= avail;
+    if (a->left == 0)
+        return LD_OK;
+    return c->eof ? ended(c, 0) : LD_AGAIN;
+}
+
+static enum ld_status try_fill(struct ld_conn *c)
+{
+    struct ld_await *a = c->await;
+    uint32_t avail = c->end - c->pos;
+    enum ld_status st = LD_OK;
+
+    if (avail > a->left)
+        avail = (uint32_t)a->left;
+    if (avail >= LD_SHARE_MIN && c->in != c->pool->read_blob)
+        st = ld_chain_share(a->into, c->in, c->pos, avail);
+    else if (avail > 0)
+        st = ld_chain_write(a->into, input(c), avail);
+    if (st)
+        return st;
+    c->pos += avail;
+    a->left -= avail;
+    if (a->left == 0)
+        return LD_OK;
+    return c->eof ? ended(c, 0) : LD_AGAIN;
+}
+
+static enum ld_status try_once(struct ld_conn *c)
+{
+    switch (c->wait) {
+    case LD_WAIT_FRAME:
+        return parse_on(c);
+    case LD_WAIT_BYTES:
+        return try_bytes(c);
+    case LD_WAIT_SOME:
+        return try_some(c);
+    case LD_WAIT_PIECE:
+        return try_piece(c);
+    case LD_WAIT_SKIP:
+        return try_skip(c);
+    case LD_WAIT_FILL:
+        return try_fill(c);
+    case LD_WAIT_FLUSH:
+        return c->out ? LD_AGAIN : LD_OK;
+    case LD_WAIT_ROOM:
+        return ld_conn_unsent(c) <= LD_LOW_WATER ? LD_OK : LD_AGAIN;
+    default:
+        return LD_AGAIN;
+    }
+}
+
+enum ld_status ld_conn_try_wait(struct ld_conn *c)
+{
+    if (c->held) {
+        if (ld_conn_unsent(c) > LD_LOW_WATER)
+            return LD_AGAIN;
+        c->held = false;
+    } else if (c->wait == LD_WAIT_FRAME && !c->eof &&
+               c->end - c->pos < c->need) {
+        return LD_AGAIN;
+    }
+    return try_once(c);
+}
+
+/* Begin a wait of KIND that needs NEED bytes and keeps LEFT; try it once. */
+static enum ld_status begin(struct ld_conn *c, enum ld_wait kind, uint32_t need,
+                            unsigned flags)
+{
+    enum ld_status st;
+
+    c->flags = (uint8_t)flags;
+    c->need = need;
+    c->wait = (uint8_t)kind;
+    if (over_high_water(c)) {
+        c->held = true;
+        return LD_AGAIN;
+    }
+    st = try_once(c);
+    if (st != LD_AGAIN && c->wait != LD_WAIT_ABANDON)
+        ld_conn_drop_wait(c);
+    return st;
+}
+
+enum ld_status ld_conn_read(struct ld_conn *c, uint32_t n, unsigned flags)
+{
+    enum ld_status st = admit(c);
+
+    if (st)
+        return st;
+    if (n > c->profile->frame_limit) {
+        c->pool->result->size = 0;
+        return LD_LIMIT;
+    }
+    if ((flags & LD_NOWAIT) && c->end - c->pos < n) {
+        c->pool->result->need = c->eof ? 0 : n - (c->end - c->pos);
+        return LD_AGAIN;
+    }
+    return begin(c, LD_WAIT_BYTES, n, flags);
+}
+
+/* An await for a new wait, its parse state clean. */
+static struct ld_await *fresh_await(struct ld_conn *c)
+{
+    struct ld_await *a = take_await(c);
+
+    if (a) {
+        a->parse.need = 0;
+        a->left = 0;
+    }
+    return a;
+}
+
+enum ld_status ld_conn_some(struct ld_conn *c, uint32_t max, unsigned flags)
+{
+    enum ld_status st = admit(c);
+
+    if (st)
+        return st;
+    return begin(c, LD_WAIT_SOME, max, flags);
+}
+
+enum ld_status ld_conn_piece(struct ld_conn *c, const uint8_t *delimiter,
+                             uint32_t size, unsigned flags)
+{
+    enum ld_status st = admit(c);
+
+    if (st)
+        return st;
+    if (!fresh_await(c))
+        return LD_NOMEM;
+    memcpy(c->await->delimiter, delimiter, size);
+    c->await->delimiter_size = (uint8_t)size;
+    return begin(c, LD_WAIT_PIECE, size, flags);
+}
+
+enum ld_status ld_conn_skip(struct ld_conn *c, uint64_t n)
+{
+    enum ld_status st = admit(c);
+
+    if (st)
+        return st;
+    if (!fresh_await(c))
+        return LD_NOMEM;
+    c->await->left = n;
+    return begin(c, LD_WAIT_SKIP, 1, 0);
+}
+
+enum ld_status ld_conn_fill(struct ld_conn *c, struct ld_chain *into,
+                            uint64_t n)
+{
+    enum ld_status st = admit(c);
+
+    if (st)
+        return st;
+    if (!fresh_await(c))
+        return LD_NOMEM;
+    c->await->left = n;
+    c->await->into = into;
+    return begin(c, LD_WAIT_FILL, 1, 0);
+}

@@ -1,0 +1,54 @@
+/* listener.h -- a listening socket that gives accepted sockets away.
+ *
+ * Owns the listening fd and its watchers.  Borrows the loop, which must
+ * outlive it.  Never owns an accepted fd: ON_ACCEPT takes it and closes it.
+ * Knows nothing of connections, buffers or Lua.
+ */
+#ifndef LD_LISTENER_H
+#define LD_LISTENER_H
+
+#include <ev.h>
+#include <sys/socket.h>
+
+#include "log.h"
+
+struct ld_listener; /* opaque; see listener.c */
+
+/* Where to listen.  HOST is numeric; PATH names a unix socket instead. */
+struct ld_address {
+    int family; /* AF_INET, AF_INET6 (":7000" and "[::]" take IPv4 as well) or
+                   AF_UNIX */
+    const char *host;
+    const char *path;
+    uint16_t port; /* 0: any free one */
+};
+
+/* Takes ownership of FD, which is non-blocking and close-on-exec.  PEER is
+ * zeroed for unix sockets. */
+typedef void (*ld_accept_fn)(void *ctx, int fd,
+                             const struct sockaddr_storage *peer);
+
+/* Bind and listen.  A port in use is an error even for a second gateway; a
+ * unix socket that nobody answers on is replaced.  NULL with errno set.
+ * Nothing is accepted before ld_listener_start(). */
+struct ld_listener *ld_listener_open(struct ev_loop *loop,
+                                     const struct ld_address *at, int backlog,
+                                     const struct ld_log *log);
+
+/* Accept from now on.  The listener pauses by itself, without spinning, while
+ * the process has no descriptor left. */
+void ld_listener_start(struct ld_listener *l, ld_accept_fn on_accept,
+                       void *ctx);
+
+/* Stop accepting for as long as the caller likes; start again to go on.
+ * Clients wait in the kernel's queue. */
+void ld_listener_pause(struct ld_listener *l);
+
+/* The port really bound, in host byte order; 0 for unix sockets. */
+uint16_t ld_listener_port(const struct ld_listener *l);
+
+/* Stop accepting, remove a unix socket's file, and free L (NULL is allowed).
+ * Accepted sockets live on. */
+void ld_listener_close(struct ld_listener *l);
+
+#endif

@@ -1,0 +1,56 @@
+/* main.c -- the program: arguments, signals, exit status. */
+#include <ev.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "linedancer.h"
+
+static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
+{
+    (void)loop;
+    (void)events;
+    ld_gateway_stop(w->data);
+}
+
+/* As many connections as the system allows, without asking the user to. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct ld_gateway *g = ld_gateway_new(NULL);
+    static const int signals[] = {SIGTERM, SIGINT};
+    ev_signal watchers[2];
+    int status;
+
+    if (!g) {
+        fprintf(stderr, "linedancer: cannot start: %s\n", strerror(errno));
+        return 1;
+    }
+    raise_descriptor_limit();
+    signal(SIGPIPE, SIG_IGN); /* a log piped to a program that has gone */
+    for (int i = 0; i < 2; i++) {
+        ev_signal_init(&watchers[i], on_signal, signals[i]);
+        watchers[i].data = g;
+        ev_signal_start(ld_gateway_loop(g), &watchers[i]);
+        ev_unref(ld_gateway_loop(g));
+    }
+    status = ld_gateway_command(g, argc - 1, argv + 1);
+    for (int i = 0; i < 2; i++) {
+        ev_ref(ld_gateway_loop(g));
+        ev_signal_stop(ld_gateway_loop(g), &watchers[i]);
+    }
+    ld_gateway_free(g);
+    return status;
+}

@@ -1,0 +1,80 @@
+/* pool.h -- what the connections of one worker share.
+ *
+ * Owns the connection slab, the read buffer, chunks, timers and the list of
+ * connections with work to do before the loop blocks.  Connections live in
+ * pages that are never unmapped, so a stale handle is always safe to check.
+ * Knows nothing of Lua: a connection's handler is behind struct ld_hooks.
+ */
+#ifndef LD_POOL_H
+#define LD_POOL_H
+
+#include <stdbool.h>
+
+#include "blob.h"
+#include "log.h"
+#include "timer.h"
+#include "unpack.h"
+
+struct ev_loop;
+struct ld_chain;
+struct ld_conn;
+struct ld_await;
+
+enum {
+    LD_READ_SIZE = 65536,   /* one read takes at most this much */
+    LD_HIGH_WATER = 65536,  /* queued output above which a handler is held */
+    LD_LOW_WATER = 16384,   /* and below which it goes on */
+    LD_PAGE_CONNS = 256,    /* connections in a page of the slab */
+    LD_SLOT_BITS = 24,      /* of a handle; the rest is the generation */
+    LD_GENERATION_BITS = 28 /* 52 bits: a handle is exact in a double */
+};
+
+/* How a connection calls its handler.  WAKE runs it with the outcome of what
+ * it awaited, or with why the connection failed; CLOSED is the last call. */
+struct ld_hooks {
+    void (*wake)(void *ctx, struct ld_conn *c, enum ld_status st);
+    void (*closed)(void *ctx, struct ld_conn *c);
+    void *ctx;
+};
+
+struct ld_pool {
+    struct ev_loop *loop; /* NULL: nothing is watched, a test drives */
+    double now;           /* seconds, monotonic, of this wake-up */
+    const struct ld_log *log;
+    struct ld_hooks hooks;
+    struct ld_conn *running; /* whose coroutine runs now, or NULL */
+    bool in_hook;            /* and what runs may not wait */
+    struct ld_result *result;
+    struct ld_blob *read_blob; /* LD_READ_SIZE */
+    struct ld_chunks chunks;
+    struct ld_timers timers;
+    struct ld_conn *dirty; /* written or ended by others */
+    uint32_t dirty_count;
+    struct ld_conn **pages;
+    uint32_t page_count;
+    uint32_t free_slots; /* head of the list; UINT32_MAX: empty */
+    uint32_t open;       /* connections alive */
+    struct ld_chain *spare_chains;
+    struct ld_await *spare_awaits;
+    uint64_t opened, closed; /* counters */
+};
+
+/* NULL with errno set when out of memory. */
+struct ld_pool *ld_pool_new(struct ev_loop *loop, const struct ld_log *log);
+
+/* All connections must have closed. */
+void ld_pool_free(struct ld_pool *pool);
+
+/* Write out, and end, whatever one turn left for later.  Call before the
+ * loop blocks. */
+void ld_pool_settle(struct ld_pool *pool);
+
+/* A pristine connection struct with its slot and generation set, or NULL. */
+struct ld_conn *ld_pool_take(struct ld_pool *pool);
+void ld_pool_give(struct ld_pool *pool, struct ld_conn *c);
+
+/* An empty chain for output, and its return. */
+struct ld_chain *ld_pool_chain(struct ld_pool *pool);
+void ld_pool_return_chain(struct ld_pool *pool, struct ld_chain *q);
+
+#endif

@@ -1,0 +1,94 @@
+/* sock.c -- the transport over a plain stream socket; see transport.h. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "transport.h"
+
+static enum ld_status failure(void)
+{
+    switch (errno) {
+    case EAGAIN:
+    case EINTR:
+        return LD_AGAIN;
+    case ECONNRESET:
+    case EPIPE:
+    case ETIMEDOUT:
+        return LD_RESET;
+    case ECONNREFUSED:
+        return LD_REFUSED;
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return LD_UNREACHABLE;
+    default:
+        return LD_ERROR;
+    }
+}
+
+static enum ld_status sock_read(struct ld_link *l, void *dst, size_t size,
+                                size_t *got)
+{
+    ssize_t n = recv(l->fd, dst, size, 0);
+
+    if (n > 0) {
+        *got = (size_t)n;
+        return LD_OK;
+    }
+    return n == 0 ? LD_EOF : failure();
+}
+
+/* MSG_NOSIGNAL: a library must not depend on how SIGPIPE is set. */
+static enum ld_status sock_writev(struct ld_link *l, const struct iovec *iov,
+                                  int count, size_t *put)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)iov,
+                         .msg_iovlen = (size_t)count};
+    ssize_t n = count == 1 ? send(l->fd, iov->iov_base, iov->iov_len,
+                                  MSG_NOSIGNAL)
+                           : sendmsg(l->fd, &msg, MSG_NOSIGNAL);
+
+    if (n < 0)
+        return failure();
+    *put = (size_t)n;
+    return LD_OK;
+}
+
+static enum ld_status sock_shutdown(struct ld_link *l)
+{
+    return shutdown(l->fd, SHUT_WR) < 0 ? failure() : LD_OK;
+}
+
+static void sock_close(struct ld_link *l, bool reset)
+{
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+    if (reset)
+        setsockopt(l->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    close(l->fd);
+    l->fd = -1;
+}
+
+static bool sock_pending(struct ld_link *l)
+{
+    int n = 0;
+
+    return ioctl(l->fd, FIONREAD, &n) == 0 && n > 0;
+}
+
+static int sock_wants(struct ld_link *l, int wanted)
+{
+    (void)l;
+    return wanted;
+}
+
+const struct ld_transport ld_sock = {
+    .name = "sock",
+    .read = sock_read,
+    .writev = sock_writev,
+    .shutdown = sock_shutdown,
+    .close = sock_close,
+    .pending = sock_pending,
+    .wants = sock_wants,
+};

@@ -1,0 +1,98 @@
+/* worker.c -- see worker.h. */
+#include "worker.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+double ld_monotonic(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Deadlines are in seconds; the coarse clock costs a tenth of the fine one. */
+static double coarse_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct ld_worker *w = t->data;
+
+    (void)loop;
+    (void)events;
+    w->armed = HUGE_VAL;
+    w->pool->now = coarse_now();
+    ld_timers_run(&w->pool->timers, w->pool->now);
+}
+
+/* Before the loop blocks.  Like a connection's timer, the loop's is only moved
+ * when it would fire too late. */
+static void on_prepare(struct ev_loop *loop, ev_prepare *p, int events)
+{
+    struct ld_worker *w = p->data;
+    double next, wait;
+
+    (void)events;
+    ld_pool_settle(w->pool);
+    next = ld_timers_next(&w->pool->timers);
+    if (next >= w->armed)
+        return;
+    wait = next - coarse_now();
+    ev_timer_stop(loop, &w->deadline);
+    /* A tick more: the coarse clock lags. */
+    ev_timer_set(&w->deadline, (wait > 0 ? wait : 0) + 0.005, 0);
+    ev_timer_start(loop, &w->deadline);
+    w->armed = next;
+}
+
+static void on_check(struct ev_loop *loop, ev_check *c, int events)
+{
+    (void)loop;
+    (void)events;
+    ((struct ld_worker *)c->data)->pool->now = coarse_now();
+}
+
+struct ld_worker *ld_worker_new(struct ev_loop *loop, const struct ld_log *log)
+{
+    struct ld_worker *w = calloc(1, sizeof(*w));
+
+    if (!w)
+        return NULL;
+    w->pool = ld_pool_new(loop, log);
+    if (!w->pool) {
+        free(w);
+        return NULL;
+    }
+    w->loop = loop;
+    w->armed = HUGE_VAL;
+    w->pool->now = coarse_now();
+    ev_prepare_init(&w->prepare, on_prepare);
+    ev_check_init(&w->check, on_check);
+    ev_set_priority(&w->check, EV_MAXPRI); /* before any connection */
+    ev_init(&w->deadline, on_deadline);
+    w->prepare.data = w->check.data = w->deadline.data = w;
+    ev_prepare_start(loop, &w->prepare);
+    ev_check_start(loop, &w->check);
+    ev_unref(loop); /* none of these keeps the loop alive */
+    ev_unref(loop);
+    return w;
+}
+
+void ld_worker_free(struct ld_worker *w)
+{
+    ev_ref(w->loop);
+    ev_ref(w->loop);
+    ev_prepare_stop(w->loop, &w->prepare);
+    ev_check_stop(w->loop, &w->check);
+    ev_timer_stop(w->loop, &w->deadline);
+    ld_pool_free(w->pool);
+    free(w);
+}

@@ -1,0 +1,210 @@
+--- linedancer.bytes: bytes that are not Lua strings.
+--
+-- A slice is borrowed: a place in a connection's input, valid until its next read or the coroutine's next wait; stale
+-- use raises `stale`. A buffer is C memory of its own, and a blob is a buffer that is sealed. All have the readers
+-- byte, u32be, eq, sub, keep, # and tostring; positions count from 1, and negative ones from the end, as in string.
+-- They hold numbers that the core checks, never pointers.
+local api = require "linedancer.api"
+local errors = require "linedancer.errors"
+local ffi = require "ffi"
+
+local M = {}
+
+local W, A, R = api.vm, api.args, api.result
+local leaf = api.struct
+local slice_leaf, slice_arg = leaf.slice, leaf.slice_arg
+local buffer_size, buffer_bytes, buffer_arg = leaf.buffer_size, leaf.buffer_bytes, leaf.buffer_arg
+local buffer_new, buffer_free, buffer_write = leaf.buffer_new, leaf.buffer_free, leaf.buffer_write
+local buffer_put, buffer_put_args, buffer_seal = leaf.buffer_put, leaf.buffer_put_args, leaf.buffer_seal
+local ffi_string, istype = ffi.string, ffi.istype
+local status = api.status
+
+ffi.cdef [[
+  struct ld_slice { const double conn; const uint32_t view, off, len; };
+  struct ld_buffer { const double handle; };
+]]
+local Slice, Buffer = ffi.typeof "struct ld_slice", ffi.typeof "struct ld_buffer"
+
+local function fail(st)
+  error(errors.new(status[st], st == status.BUSY and "the buffer is sealed" or nil), 3)
+end
+
+-- Where bytes i to j (1-based, inclusive, as in string.sub) lie within LEN: offset and length.
+local function range(len, i, j)
+  i, j = i or 1, j or -1
+  if i < 0 then i = math.max(len + i + 1, 1) elseif i == 0 then i = 1 end
+  if j < 0 then j = len + j + 1 elseif j > len then j = len end
+  return i - 1, math.max(j - i + 1, 0)
+end
+
+--- Readers that slices and buffers share. `locate(x)` leaves X's bytes in result.frame and returns their number.
+local function readers(locate)
+  local methods = {}
+
+  --- Byte I (default 1) as a number, or nil when there is none.
+  function methods:byte(i)
+    i = i or 1
+    local len = locate(self)
+    if i < 0 then i = len + i + 1 end
+    if i < 1 or i > len then return nil end
+    return R.frame[i - 1]
+  end
+
+  --- The big-endian u32 that starts at I (default 1). Raises `range` when it does not fit.
+  function methods:u32be(i)
+    i = i or 1
+    if i < 1 or i + 3 > locate(self) then error(errors.new("range", "no 4 bytes at " .. i), 2) end
+    local p = R.frame + (i - 1)
+    return ((p[0] * 256 + p[1]) * 256 + p[2]) * 256 + p[3]
+  end
+
+  --- Bytes I to J as a Lua string, like string.sub.
+  function methods:sub(i, j)
+    local off, len = range(locate(self), i, j)
+    return ffi_string(R.frame + off, len)
+  end
+
+  --- Are the bytes those of OTHER, a string, slice or buffer?
+  function methods:eq(other)
+    return tostring(self) == tostring(other)
+  end
+
+  --- Decode FORMAT at POS (default 1): values, then the position after them.
+  function methods:unpack(format, pos)
+    return require("linedancer.format").of(format):unpack(tostring(self), pos)
+  end
+
+  return methods
+end
+
+local function locate_slice(s)
+  local st = slice_leaf(W, s.conn, s.view, s.off, s.len)
+  if st ~= 0 then fail(st) end
+  return s.len
+end
+
+local function locate_buffer(b)
+  local st = buffer_bytes(W, b.handle)
+  if st ~= 0 then fail(st) end
+  return R.size
+end
+
+-- result.frame is right only after locate() has run, so the order of evaluation is spelled out.
+local function text_of(locate)
+  return function(x)
+    local len = locate(x)
+    return ffi_string(R.frame, len)
+  end
+end
+
+local function new_buffer(max)
+  local handle = buffer_new(W, max or 2 ^ 31)
+  if handle == 0 then error(errors.new "nomem", 3) end
+  return Buffer(handle)
+end
+
+--- Make args[i] the bytes X: a string, slice, buffer or blob. A buffer is sealed by it. Raises `stale`, or a plain
+-- error for anything else; LEVEL is the stack level to blame.
+function M.set_arg(i, x, level)
+  local st = 0
+  if type(x) == "string" then
+    A[i].kind = api.BYTES
+    A[i].p = x
+    A[i].len = #x
+  elseif istype(Slice, x) then
+    st = slice_arg(W, i, x.conn, x.view, x.off, x.len)
+  elseif istype(Buffer, x) then
+    st = buffer_arg(W, i, x.handle)
+  elseif type(x) == "number" then
+    return M.set_arg(i, tostring(x), level)
+  else
+    error("bytes expected (a string, slice, buffer or blob), got " .. type(x), (level or 1) + 1)
+  end
+  if st ~= 0 then error(errors.new(status[st]), (level or 1) + 1) end
+end
+
+local slice_methods = readers(locate_slice)
+
+--- A blob with a copy of the bytes, valid for as long as it is referenced.
+function slice_methods:keep()
+  local st = slice_arg(W, 0, self.conn, self.view, self.off, self.len)
+  if st ~= 0 then fail(st) end
+  local b = new_buffer()
+  st = buffer_put_args(W, b.handle, 1)
+  if st ~= 0 then fail(st) end
+  buffer_seal(W, b.handle)
+  return b
+end
+
+ffi.metatype(Slice, {
+  __index = slice_methods,
+  __len = function(s) return s.len end,
+  __tostring = text_of(locate_slice),
+})
+
+local buffer_methods = readers(locate_buffer)
+
+--- The blob itself; a buffer is sealed by it.
+function buffer_methods:keep()
+  buffer_seal(W, self.handle)
+  return self
+end
+
+--- Append bytes I to J (default all) of X: a string, slice, buffer or blob. Larger pieces are shared, not copied.
+-- Raises `limit` above the buffer's maximum, `busy` once it is sealed. Returns the buffer.
+function buffer_methods:put(x, i, j)
+  local st
+  if istype(Buffer, x) then
+    local off, len = range(tonumber(buffer_size(W, x.handle)), i, j)
+    st = buffer_put(W, self.handle, x.handle, off, len)
+  elseif type(x) == "string" and not i then
+    st = buffer_write(W, self.handle, x, #x)
+  elseif istype(Slice, x) then
+    local off, len = range(x.len, i, j)
+    st = slice_arg(W, 0, x.conn, x.view, x.off + off, len)
+    if st == 0 then st = buffer_put_args(W, self.handle, 1) end
+  else
+    local text = tostring(x):sub(i or 1, j or -1)
+    st = buffer_write(W, self.handle, text, #text)
+  end
+  if st ~= 0 then fail(st) end
+  return self
+end
+
+--- Append values encoded by FORMAT. Raises as put() does, and for values that do not fit. Returns the buffer.
+function buffer_methods:pack(format, ...)
+  require("linedancer.format").of(format):pack_into(self, ...)
+  return self
+end
+
+ffi.metatype(Buffer, {
+  __index = buffer_methods,
+  __len = function(b) return tonumber(buffer_size(W, b.handle)) end,
+  __tostring = text_of(locate_buffer),
+  __gc = function(b) buffer_free(W, b.handle) end,
+})
+
+--- An empty buffer that grows to at most MAX bytes (default 2 GB).
+function M.buffer(max)
+  return new_buffer(max)
+end
+
+--- A blob with the bytes of X, a string or anything with tostring.
+function M.blob(x)
+  local b = new_buffer()
+  buffer_methods.put(b, x)
+  return buffer_methods.keep(b)
+end
+
+--- Is X a slice, buffer or blob?
+function M.is(x)
+  return istype(Slice, x) or istype(Buffer, x)
+end
+
+function M.is_buffer(x)
+  return istype(Buffer, x)
+end
+
+M.Slice, M.Buffer = Slice, Buffer
+
+return M

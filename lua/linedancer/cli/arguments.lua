@@ -1,0 +1,105 @@
+--- cli/arguments: reads the arguments of commands into tables. Opens no file and prints nothing.
+local config = require "linedancer.config"
+local shape = require "linedancer.shape"
+local suggest = require "linedancer.suggest"
+
+local RUN = { "--handler", "--help", "--listen", "--log-level", "--option" }
+
+local M = {}
+
+local refuse = shape.refuse
+
+-- Call FN(option, value) for each "--option VALUE" or "--option=VALUE" and FN(nil, argument) for the rest. All OPTIONS
+-- take a value; what follows "--" is no option.
+local function each(argv, options, fn)
+  local known, i, literal = {}, 1, false
+  for _, name in ipairs(options) do known[name] = true end
+  while i <= #argv do
+    local argument = argv[i]
+    if argument == "--" and not literal then
+      literal = true
+    elseif literal or argument:sub(1, 1) ~= "-" or argument == "-" then
+      fn(nil, argument)
+    else
+      local name, value = argument:match("^(%-%-[^=]+)=(.*)$")
+      name = name or argument
+      if not known[name] then refuse("%s", suggest.unknown("option", name, options)) end
+      if not value then
+        i = i + 1
+        value = argv[i]
+      end
+      if not value then refuse("%s needs a value", name) end
+      fn(name, value)
+    end
+    i = i + 1
+  end
+end
+
+local function complete(pair)
+  if not pair.listen then refuse("--handler %s lacks its --listen ADDRESS", pair.handler) end
+  if not pair.handler then refuse("--listen %s lacks its --handler FILE", pair.listen) end
+end
+
+-- --listen and --handler come in pairs, either first; a repeated one opens the next pair.
+local function part(pairs_read, key, value)
+  local pair = pairs_read[#pairs_read]
+  if not pair or pair[key] then
+    if pair then complete(pair) end
+    pair = { options = {} }
+    pairs_read[#pairs_read + 1] = pair
+  end
+  pair[key] = value
+end
+
+local function option(pairs_read, text)
+  local name, value = text:match("^([^=]+)=(.*)$")
+  if not name then refuse("--option takes NAME=VALUE, not '%s'", text) end
+  local pair = pairs_read[#pairs_read]
+  if not pair then refuse("--option %s must follow the --listen and --handler that it belongs to", text) end
+  table.insert(pair.options, { name, value })
+end
+
+local function level(text)
+  for _, known in ipairs(config.LEVELS) do
+    if text == known then return text end
+  end
+  refuse("%s", suggest.unknown("log level", text, config.LEVELS))
+end
+
+local function run(argv)
+  local parsed = { pairs = {} }
+  each(argv, RUN, function(name, value)
+    if name == "--listen" then
+      part(parsed.pairs, "listen", value)
+    elseif name == "--handler" then
+      part(parsed.pairs, "handler", value)
+    elseif name == "--option" then
+      option(parsed.pairs, value)
+    elseif name == "--log-level" then
+      parsed.log_level = level(value)
+    elseif parsed.config then
+      refuse("run takes one config, but got '%s' and '%s'", parsed.config, value)
+    else
+      parsed.config = value
+    end
+  end)
+  local last = parsed.pairs[#parsed.pairs]
+  if last then complete(last) end
+  if last and parsed.config then refuse("give a config or --listen and --handler, not both") end
+  if not last and not parsed.config then refuse("run needs a config, or --listen ADDRESS and --handler FILE") end
+  return parsed
+end
+
+--- { config =, log_level =, pairs = { { listen =, handler =, options = { { name, text }... } }... } }, or nil, message.
+M.run = shape.guard(run)
+
+local function plain(argv)
+  local list = {}
+  each(argv, { "--help" }, function(_, argument) list[#list + 1] = argument end)
+  return list
+end
+
+--- The arguments of a command without options, or nil and a message.
+M.plain = shape.guard(plain)
+
+return M

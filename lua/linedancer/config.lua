@@ -1,0 +1,224 @@
+--- config: a config file, checked and brought into one form.
+--
+-- Handlers are found but not loaded: whether their options fit is for whoever loads them (gateway, check) to say.
+--
+--   file, base_dir, workers (nil: the gateway's choice), drain (seconds), log = { level = }, path = { directory... }
+--   limits = { turn =, frame =, output =, connections =, linger =, mailbox = }
+--   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
+--                limits = as given, max_connections =, backlog = }... }
+local address = require "linedancer.address"
+local shape = require "linedancer.shape"
+local source = require "linedancer.handler.source"
+local suggest = require "linedancer.suggest"
+
+local M = {}
+
+local refuse, typed, at = shape.refuse, shape.typed, shape.at
+
+local function set(names)
+  local known = {}
+  for name in names:gmatch "%S+" do known[name] = true end
+  return known
+end
+
+local KEYS = set "workers limits listen control admin cluster path log drain"
+local LISTEN_KEYS = set "handler options limits max_connections backlog tls name"
+LISTEN_KEYS[1] = true
+local LIMITS = {
+  turn = "seconds", frame = "whole", output = "whole", connections = "whole", linger = "seconds", mailbox = "whole",
+}
+local LISTEN_LIMITS = { frame = "whole", output = "whole", linger = "seconds", mailbox = "whole" }
+local DEFAULT_LIMITS = {
+  turn = 0.1, frame = 2^20, output = 2^20, connections = 10000, linger = 5, mailbox = 1000,
+}
+local LEVELS = { "debug", "info", "warn", "error" }
+local ABSENT = {
+  control = "the control socket", admin = "the admin listener", cluster = "clustering",
+}
+
+M.KEYS, M.DEFAULT_LIMITS, M.LEVELS = KEYS, DEFAULT_LIMITS, LEVELS
+
+-- ITEM = an array without holes or other keys; EXAMPLE shows what was meant.
+local function array(value, path, example)
+  typed(value, "table", path)
+  for key in pairs(value) do
+    if type(key) ~= "number" or key < 1 or key > #value or key % 1 ~= 0 then
+      refuse("%s must be an array, such as %s; it has the key '%s'", path, example, tostring(key))
+    end
+  end
+  return value
+end
+
+local function certificate(value, path)
+  typed(value, "table", path)
+  shape.known_keys(value, { certificate = true, key = true }, path)
+  for _, key in ipairs { "certificate", "key" } do typed(value[key], "string", at(path, key)) end
+end
+
+-- One certificate, or an array of them.
+local function refuse_tls(tls, path)
+  typed(tls, "table", path)
+  if tls[1] == nil then
+    certificate(tls, path)
+  else
+    array(tls, path, '{ { certificate = "a.pem", key = "a.key" } }')
+    for i, one in ipairs(tls) do certificate(one, at(path, i)) end
+  end
+  refuse("%s: TLS is not available in this build; remove the key, or put a TLS terminator in front", path)
+end
+
+local function resolve(spec, path, context)
+  if spec == nil then refuse("%s is missing: name the handler of this listener, such as \"echo\"", path) end
+  if type(spec) ~= "string" then
+    refuse("%s must be a module name or the path of a file, not %s", path, shape.describe(spec))
+  end
+  local file, message = context.resolve(spec, context.base_dir, context.path, context.bundled)
+  if not file then refuse("%s: %s", path, message) end
+  return file
+end
+
+local function listener(entry, path, context)
+  typed(entry, "table", path)
+  shape.known_keys(entry, LISTEN_KEYS, path)
+  if entry[1] == nil then refuse("%s lacks its address: { \"127.0.0.1:7000\", handler = \"echo\" }", path) end
+  local where, message = address.parse(entry[1], context.base_dir)
+  if not where then refuse("%s: %s", at(path, 1), message) end
+  if entry.tls ~= nil and entry.tls ~= false then refuse_tls(entry.tls, at(path, "tls")) end
+  local file = resolve(entry.handler, at(path, "handler"), context)
+  local spec = entry.handler
+  local by_path = spec:find("/", 1, true) or spec:find("%.lua$")
+  return {
+    address = where,
+    handler = spec,
+    module = by_path and source.module_name(file) or spec,
+    file = file,
+    name = entry.name and typed(entry.name, "string", at(path, "name")) or where.text,
+    options = shape.copy(typed(entry.options or {}, "table", at(path, "options"))),
+    limits = shape.limits(entry.limits or {}, LISTEN_LIMITS, at(path, "limits")),
+    max_connections = entry.max_connections
+      and shape.whole(entry.max_connections, 1, at(path, "max_connections")),
+    backlog = entry.backlog and shape.whole(entry.backlog, 1, at(path, "backlog")),
+  }
+end
+
+-- Port 0 asks for any free port, so it clashes with nothing.
+local function refuse_twins(listeners, given)
+  local addresses, names = {}, {}
+  for i, one in ipairs(listeners) do
+    local path, key = at("listen", i), one.address.key
+    if one.address.port ~= 0 then
+      if addresses[key] then
+        refuse("%s: address %s is taken by %s; give each listener its own", path, one.address.text,
+          at("listen", addresses[key]))
+      end
+      addresses[key] = i
+    end
+    if given[i].name then
+      if names[one.name] then
+        refuse("%s: the name '%s' is taken by %s", at(path, "name"), one.name, at("listen", names[one.name]))
+      end
+      names[one.name] = i
+    end
+  end
+end
+
+local function listeners(given, context)
+  local example = '{ { "127.0.0.1:7000", handler = "echo" } }'
+  if given == nil then refuse("listen is missing: listen = %s", example) end
+  typed(given, "table", "listen")
+  if type(given[1]) == "string" then
+    refuse("listen must be an array of listeners, each a table of its own: listen = %s", example)
+  end
+  array(given, "listen", example)
+  if #given == 0 then refuse("listen is empty: listen = %s", example) end
+  local checked = {}
+  for i, entry in ipairs(given) do checked[i] = listener(entry, at("listen", i), context) end
+  refuse_twins(checked, given)
+  return checked
+end
+
+local function paths(given, base_dir)
+  local dirs = {}
+  for i, dir in ipairs(array(given or {}, "path", '{ "handlers", "/usr/share/my/handlers" }')) do
+    dirs[i] = source.join(base_dir, typed(dir, "string", at("path", i)))
+  end
+  return dirs
+end
+
+local function log_of(given)
+  given = typed(given or {}, "table", "log")
+  shape.known_keys(given, { level = true }, "log")
+  local level = given.level or "info"
+  for _, known in ipairs(LEVELS) do
+    if level == known then return { level = level } end
+  end
+  refuse("log.level must be one of %s, not %s%s", table.concat(LEVELS, ", "), shape.describe(level),
+    suggest.nearest(level, LEVELS) and suggest.hint(level, LEVELS) or "")
+end
+
+local function seconds(value, path)
+  if not shape.finite(value) or value < 0 then
+    refuse("%s must be seconds, 0 or more, not %s", path, shape.describe(value))
+  end
+  return value
+end
+
+local function validate(given, base_dir, bundled)
+  if type(given) ~= "table" then
+    refuse("a config returns a table, not %s: return { listen = { { \"127.0.0.1:7000\", handler = \"echo\" } } }",
+      shape.describe(given))
+  end
+  shape.known_keys(given, KEYS, "")
+  for _, key in ipairs(suggest.keys(ABSENT)) do
+    if given[key] ~= nil and given[key] ~= false then
+      typed(given[key], "string", key)
+      refuse("%s: %s is not available in this build; remove the key", key, ABSENT[key])
+    end
+  end
+  local config = { base_dir = base_dir or "." }
+  config.workers = given.workers ~= nil and shape.whole(given.workers, 0, "workers") or nil
+  config.drain = seconds(given.drain == nil and 30 or given.drain, "drain")
+  config.log = log_of(given.log)
+  config.path = paths(given.path, config.base_dir)
+  config.limits = shape.limits(given.limits or {}, LIMITS, "limits")
+  for name, default in pairs(DEFAULT_LIMITS) do
+    config.limits[name] = config.limits[name] or default
+  end
+  config.listen = listeners(given.listen, {
+    base_dir = config.base_dir, path = config.path, bundled = bundled, resolve = shape.guard(source.resolve),
+  })
+  return config
+end
+
+--- The config that table GIVEN describes, or nil and a message. Relative paths are below BASE_DIR; BUNDLED is the
+-- directory of the handlers that come with Linedancer.
+M.validate = shape.guard(validate)
+
+--- What the config text returned, unchecked: true and the value, or false and a message. It sees every global, but
+-- those that it sets stay its own.
+function M.run_string(text, chunkname)
+  local chunk, message = source.compile(text, chunkname, setmetatable({}, { __index = _G }))
+  if not chunk then return false, message end
+  return source.call(chunk)
+end
+
+--- The config that TEXT returns, or nil and a message; CHUNKNAME is "@" and its file, as for load().
+function M.load_string(text, chunkname, base_dir, bundled)
+  chunkname = chunkname or "=config"
+  local ok, value = M.run_string(text, chunkname)
+  if not ok then return nil, value end
+  local config, message = M.validate(value, base_dir, bundled)
+  local file = chunkname:sub(2)
+  if not config then return nil, file .. ": " .. message end
+  config.file = file
+  return config
+end
+
+--- The config in FILENAME, or nil and a message.
+function M.load(filename, bundled)
+  local text, message = source.read(filename)
+  if not text then return nil, message end
+  return M.load_string(text, "@" .. filename, source.directory(filename), bundled)
+end
+
+return M

@@ -1,0 +1,281 @@
+--- linedancer.conn: what a handler can do with its connection.
+--
+-- A conn is a table: [1] is a handle that the core checks, named fields are the handler's own. Reads wait; nil means
+-- a clean end and comes only from reads that may open a frame: unpack peek packet read read_some read_line
+-- read_until lines. Inside a frame use expect, slice, skip, body, read_into: an end there raises `truncated`.
+-- Writes never wait. Errors are objects of linedancer.errors.
+local api = require "linedancer.api"
+local await = require("linedancer.await").await
+local bytes = require "linedancer.bytes"
+local errors = require "linedancer.errors"
+local formats = require "linedancer.format"
+local raise = require("linedancer.await").raise
+local ffi = require "ffi"
+
+local W, R, V, core = api.vm, api.result, api.values, api.core
+local leaf, status = api.struct, api.status
+local leaf_read, leaf_some, leaf_piece, leaf_skip, leaf_fill =
+  leaf.read, leaf.some, leaf.piece, leaf.skip, leaf.fill
+local leaf_write, leaf_write_args, leaf_write_buffer, leaf_flush =
+  leaf.write, leaf.write_args, leaf.write_buffer, leaf.flush
+local OPENS, KEEP, NOWAIT, EOF = api.OPENS, api.KEEP, api.NOWAIT, status.EOF
+local format_of, set_arg, is_buffer, Slice = formats.of, bytes.set_arg, bytes.is_buffer, bytes.Slice
+local str = ffi.string
+
+local MAX_READ = 2 ^ 31 - 1
+
+local M = { methods = {}, facts = {} }
+local conn = M.methods
+
+local function check_size(n, max)
+  if type(n) ~= "number" or n < 0 or n % 1 ~= 0 or n > (max or MAX_READ) then
+    error("a number of bytes expected, got " .. tostring(n), 3)
+  end
+end
+
+local function string_result()
+  return str(R.frame, V[0].s.len)
+end
+
+local function slice_result(self)
+  return Slice(self[1], R.view, R.base, V[0].s.len)
+end
+
+--- Wait for one frame of FORMAT (text or ld.format) and return its values; nil when the peer has ended. A format
+-- without values returns true.
+function conn:unpack(format)
+  return format_of(format).read(self)
+end
+
+--- The same inside a frame: an end raises `truncated`. A number means that many bytes, as a string.
+function conn:expect(format)
+  if type(format) ~= "number" then return format_of(format).expect(self) end
+  check_size(format)
+  local st = leaf_read(W, self[1], format, 0)
+  if st ~= 0 then await(self, st) end
+  return string_result()
+end
+
+--- As unpack, without consuming: the next read sees the same bytes. A number means that many bytes, as a string.
+function conn:peek(format)
+  if type(format) ~= "number" then return format_of(format).peek(self) end
+  check_size(format)
+  local st = leaf_read(W, self[1], format, OPENS + KEEP)
+  if st ~= 0 and await(self, st) == EOF then return nil end
+  return string_result()
+end
+
+--- As unpack, without waiting: nil and how many further bytes are needed; nil and 0 at the end.
+function conn:try(format)
+  return format_of(format).try(self)
+end
+
+--- Exactly N bytes as a string, or nil at the end.
+function conn:read(n)
+  check_size(n)
+  local st = leaf_read(W, self[1], n, OPENS)
+  if st ~= 0 and await(self, st) == EOF then return nil end
+  return string_result()
+end
+
+--- At least one byte, at most MAX (default 65536), as a string; nil at the end.
+function conn:read_some(max)
+  max = max or 65536
+  if max < 1 then error("at least one byte must be read", 2) end
+  local st = leaf_some(W, self[1], max, OPENS)
+  if st ~= 0 and await(self, st) == EOF then return nil end
+  return string_result()
+end
+
+--- A line without its end (LF, or CR LF), of at most MAX bytes (default limits.frame); nil at the end.
+function conn:read_line(max)
+  return format_of(max and "y{" .. max .. "}" or "y").read(self)
+end
+
+local delimited = {}
+
+-- The format that reads to DELIM. A delimiter is a constant of the handler, so there are few.
+local function to_delimiter(delim, max)
+  local key = max and delim .. "\0" .. max or delim
+  local format = delimited[key]
+  if format then return format end
+  if type(delim) ~= "string" or #delim < 1 or #delim > 8 then error("a delimiter has 1 to 8 bytes", 3) end
+  local quote = delim:find('"', 1, true) and "'" or '"'
+  if delim:find(quote, 1, true) then error("a delimiter cannot hold both kinds of quotes", 3) end
+  format = formats.of("t" .. quote .. delim .. quote .. (max and "{" .. max .. "}" or ""))
+  delimited[key] = format
+  return format
+end
+
+--- Bytes up to DELIM (1 to 8 bytes), which is consumed and left out; at most MAX (default limits.frame); nil at the
+-- end.
+function conn:read_until(delim, max)
+  return to_delimiter(delim, max).read(self)
+end
+
+--- Iterate over lines until the end: for line in conn:lines() do.
+function conn:lines(max)
+  return function() return self:read_line(max) end
+end
+
+--- Drop N bytes of the frame, any N.
+function conn:skip(n)
+  check_size(n, 2 ^ 53)
+  local st = leaf_skip(W, self[1], n)
+  if st ~= 0 then await(self, st) end
+end
+
+--- Drop bytes up to DELIM and DELIM itself, however many.
+function conn:skip_until(delim)
+  for _ in self:body(delim) do end -- luacheck: ignore 542
+end
+
+--- N bytes of the frame as a borrowed slice, N within limits.frame.
+function conn:slice(n)
+  check_size(n)
+  local st = leaf_read(W, self[1], n, 0)
+  if st ~= 0 then await(self, st) end
+  return slice_result(self)
+end
+
+local function pieces_of(self, left)
+  return function()
+    if left == 0 then return nil end
+    local st = leaf_some(W, self[1], math.min(left, 65536), 0)
+    if st ~= 0 then await(self, st) end
+    left = left - V[0].s.len
+    return slice_result(self)
+  end
+end
+
+local function pieces_until(self, delim)
+  local ended = false
+  return function()
+    while not ended do
+      local st = leaf_piece(W, self[1], delim, #delim, 0)
+      if st ~= 0 then await(self, st) end
+      ended = V[1].n == 1
+      if V[0].s.len > 0 then return slice_result(self) end
+    end
+  end
+end
+
+--- Iterate over a body as it arrives, in borrowed slices: N bytes, or up to the delimiter N (consumed, left out). Any
+-- size: nothing is collected.
+function conn:body(n)
+  if type(n) ~= "string" then
+    check_size(n, 2 ^ 53)
+    return pieces_of(self, n)
+  end
+  if #n < 1 or #n > 8 then error("a delimiter has 1 to 8 bytes", 2) end
+  return pieces_until(self, n)
+end
+
+--- Move N bytes of the frame to the end of BUFFER, in C, as they come. Raises `limit` above the buffer's maximum.
+function conn:read_into(buffer, n)
+  check_size(n)
+  if not is_buffer(buffer) then error("buffer expected", 2) end
+  local st = leaf_fill(W, self[1], buffer.handle, n)
+  if st ~= 0 then await(self, st) end
+  return buffer
+end
+
+local function write_one(self, x)
+  if type(x) == "string" then
+    leaf_write(W, self[1], x, #x)
+  elseif is_buffer(x) then
+    local st = leaf_write_buffer(W, self[1], x.handle)
+    if st ~= 0 then raise(self, st) end
+  else
+    set_arg(0, x, 3)
+    leaf_write_args(W, self[1], 1)
+  end
+end
+
+if not api.jit then
+  local plain = write_one
+  write_one = function(self, x)
+    if type(x) == "string" then core.write(self[1], x) else plain(self, x) end
+  end
+end
+
+--- Queue strings, slices, buffers and numbers. They leave whole and in order, when the handler next waits. A buffer is
+-- sealed by it. To a connection that has ended this does nothing.
+function conn:write(x, ...)
+  write_one(self, x)
+  for i = 1, select("#", ...) do write_one(self, (select(i, ...))) end
+end
+
+--- Encode values by FORMAT straight into the output. With named fields the one value is a table.
+function conn:pack(format, ...)
+  return format_of(format).write(self, ...)
+end
+
+--- Wait until the kernel has taken all output.
+function conn:flush()
+  local st = leaf_flush(W, self[1])
+  if st ~= 0 then await(self, st) end
+end
+
+--- The longest time in STATE, in seconds, or { idle =, total = }; nil for none. For this connection only.
+function conn:timeout(state, seconds)
+  local known = self.machine.states[state]
+  if not known then error("no state is called " .. tostring(state), 2) end
+  local t = type(seconds) == "table" and seconds or { total = seconds }
+  leaf.timeout(W, self[1], known.index, t.idle or math.huge, t.total or math.huge)
+end
+
+--- Half-close: what is queued still goes out, then the peer sees our end. Reading goes on.
+function conn:shutdown()
+  leaf.shutdown(W, self[1])
+end
+
+--- End the connection after its output is flushed, with REASON (default "closed") for on_close. Its coroutine goes
+-- no further than its next read or transition.
+function conn:close(reason)
+  if leaf.alive(W, self[1]) == 1 then self[2] = tostring(reason or "closed") end
+  leaf.close(W, self[1], 0)
+end
+
+--- End the connection at once, by a reset, dropping what is queued.
+function conn:reset()
+  if leaf.alive(W, self[1]) == 1 then self[2] = "reset" end
+  leaf.close(W, self[1], 1)
+end
+
+--- Raise a `fail` error that ends the connection with REASON, unless the handler catches it.
+function conn:fail(reason)
+  error(errors.new("fail", tostring(reason), self), 2)
+end
+
+--- One frame in an Erlang packet mode, or nil at the end; see linedancer.packet.
+function conn:packet(mode)
+  return require("linedancer.packet").read(self, mode)
+end
+
+--- Facts are looked up when asked for: an idle connection should hold nothing.
+local facts = M.facts
+
+--- A text that no other connection of this process has had.
+function facts.id(self)
+  return ("%d.%d"):format(self[1] % 2 ^ 24, math.floor(self[1] / 2 ^ 24))
+end
+
+function facts.peer(self) return core.peer(self[1]) end
+function facts.local_address(self) return core.local_address(self[1]) end
+function facts.unsent(self) return tonumber(leaf.unsent(W, self[1])) end
+function facts.unread(self) return tonumber(leaf.unread(W, self[1])) end
+function facts.tls() return false end
+
+function facts.state(self)
+  local index = core.state_of(self[1])
+  return index and self.machine.names[index]
+end
+
+function facts.listener(self)
+  return self.machine.listener
+end
+
+M.NOWAIT = NOWAIT
+
+return M

@@ -1,0 +1,29 @@
+--- linedancer.coroutines: lets a wait pass through coroutines of the handler's own.
+--
+-- A read inside a coroutine that a handler made must suspend the whole connection, not just that coroutine: it yields
+-- the wait token, and the resume below hands it on until the core has it, then brings the answer back in.
+local WAIT = require("linedancer.api").WAIT
+
+local resume, yield = coroutine.resume, coroutine.yield
+
+local function pass(co, ok, first, ...)
+  if ok and first == WAIT then return pass(co, resume(co, yield(WAIT))) end
+  return ok, first, ...
+end
+
+local function resume_through(co, ...)
+  return pass(co, resume(co, ...))
+end
+
+local function unwrap(ok, ...)
+  if not ok then error(..., 0) end
+  return ...
+end
+
+local function wrap_through(fn)
+  local co = coroutine.create(fn)
+  return function(...) return unwrap(resume_through(co, ...)) end
+end
+
+-- The library's functions are replaced in place: modules that a handler uses must see them too.
+coroutine.resume, coroutine.wrap = resume_through, wrap_through

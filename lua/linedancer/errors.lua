@@ -1,0 +1,62 @@
+--- linedancer.errors: the error object that reads raise.
+--
+-- { code, message, state, offset, field, conn }, one line by tostring. Codes: truncated timeout reset limit mismatch
+-- range varint stale busy hook closed refused unreachable dns tls protocol fail error.
+local M = {}
+
+local Error = { __name = "linedancer.error" }
+Error.__index = Error
+
+local TEXT = {
+  truncated = "the peer left inside a frame",
+  timeout = "the state took too long",
+  reset = "the peer reset the connection",
+  limit = "a frame is over its limit",
+  mismatch = "unexpected bytes",
+  range = "a number is out of range",
+  varint = "a varint is too long",
+  stale = "a slice or buffer was used after its time; :keep() it",
+  busy = "another read is pending on this connection",
+  hook = "a hook cannot wait",
+  closed = "the connection has ended",
+  nomem = "out of memory",
+}
+
+function Error:__tostring()
+  local parts = {}
+  if self.state then parts[#parts + 1] = "state " .. self.state end
+  if self.field then parts[#parts + 1] = "field " .. tostring(self.field) end
+  if self.offset then parts[#parts + 1] = "offset " .. self.offset end
+  local where = #parts > 0 and " (" .. table.concat(parts, ", ") .. ")" or ""
+  return self.code .. ": " .. self.message .. where
+end
+
+--- A new error object. MESSAGE defaults to what CODE means. DETAILS (may be nil): offset, field.
+function M.new(code, message, conn, details)
+  return setmetatable({
+    code = code,
+    message = message or TEXT[code] or code,
+    state = conn and conn.state,
+    conn = conn and conn.id,
+    offset = details and details.offset,
+    field = details and details.field,
+    traceback = details and details.traceback,
+  }, Error)
+end
+
+--- Is X an error object?
+function M.is(x)
+  return getmetatable(x) == Error
+end
+
+--- Any error value as an error object; a foreign one gets the code "error".
+function M.wrap(x, conn, traceback)
+  if M.is(x) then return x end
+  local ok, text = pcall(tostring, x)
+  if type(x) == "table" and ok and not (getmetatable(x) or {}).__tostring then
+    text = "an error object without __tostring: " .. text
+  end
+  return M.new("error", ok and text or "an error value whose __tostring failed", conn, { traceback = traceback })
+end
+
+return M

@@ -1,0 +1,150 @@
+--- handler/source: finds Lua files, reads them as text, and runs them.
+--
+-- Knows nothing of what a handler is. Bytecode is refused: LuaJIT does not verify it, so it could do anything.
+local shape = require "linedancer.shape"
+
+local IS_DIRECTORY = 21
+
+local M = {}
+
+--- The directory of FILENAME: "a/b" -> "a", "/a" -> "/", "a" -> ".".
+function M.directory(filename)
+  local dir = filename:match("^(.*)/[^/]*$")
+  return dir == "" and "/" or dir or "."
+end
+
+--- NAME below directory DIR, or NAME itself when it is absolute or DIR is the current one.
+function M.join(dir, name)
+  if name:sub(1, 1) == "/" or not dir or dir == "." or dir == "" then return name end
+  return (dir:gsub("/+$", "")) .. "/" .. (name:gsub("^%./", ""))
+end
+
+--- The text of FILENAME, or nil and a message.
+function M.read(filename)
+  local file, err = io.open(filename, "rb")
+  if not file then return nil, "cannot open " .. err end
+  local text, why = file:read("*a")
+  file:close()
+  if not text then return nil, ("cannot read %s: %s"):format(filename, why) end
+  return text
+end
+
+--- TEXT compiled, or nil and a message. LuaJIT itself skips a byte order mark and a first line that opens with #, and
+-- refuses bytecode behind either.
+function M.compile(text, chunkname, env)
+  local chunk, message = load(text, chunkname, "t", env or _G)
+  if chunk or not (message:find "with wrong mode$" or message == "cannot load malformed bytecode") then
+    return chunk, message
+  end
+  return nil, ("%s: this is Lua bytecode, and only source text is loaded"):format((chunkname:gsub("^[@=]", "")))
+end
+
+local OWN = debug.getinfo(1, "S").short_src
+
+-- The error and the part of its traceback that belongs to the file: ours is of no use to its author.
+local function explain(err)
+  local lines = {}
+  for line in debug.traceback("", 2):gmatch("[^\n]+") do
+    if line:find(OWN, 1, true) then break end
+    if not line:find("in function 'error'", 1, true) then lines[#lines + 1] = line end
+  end
+  return tostring(err) .. "\n" .. table.concat(lines, "\n")
+end
+
+--- Run CHUNK: true and its first result, or false and the error with its traceback.
+function M.call(chunk, ...)
+  local args, n = { ... }, select("#", ...)
+  return xpcall(function() return (chunk(unpack(args, 1, n))) end, explain)
+end
+
+-- 1 for a file that can be read, 2 for a directory.
+local function kind(filename)
+  local file = io.open(filename, "rb")
+  if not file then return nil end
+  local _, _, code = file:read(1)
+  file:close()
+  return code == IS_DIRECTORY and "directory" or "file"
+end
+
+local function not_found(spec, tried)
+  shape.refuse("handler '%s' was not found; looked for\n  %s", spec, table.concat(tried, "\n  "))
+end
+
+local function resolve_path(spec, base_dir)
+  local filename = M.join(base_dir, spec)
+  local found, tried = kind(filename), { filename }
+  if found == "file" then return filename end
+  if found == "directory" then
+    tried[1] = (filename:gsub("/+$", "")) .. "/init.lua"
+    if kind(tried[1]) == "file" then return tried[1] end
+  end
+  not_found(spec, tried)
+end
+
+--- The file of SPEC, a path below BASE_DIR or a module name; refuses when there is none. Module names are looked up in
+-- PATH, an array of directories, then BASE_DIR/handlers, then BUNDLED.
+function M.resolve(spec, base_dir, path, bundled)
+  if type(spec) ~= "string" or spec == "" then
+    shape.refuse("a handler is a module name or the path of a file, not %s", shape.describe(spec))
+  end
+  if spec:find("/", 1, true) or spec:find("%.lua$") then return resolve_path(spec, base_dir) end
+  if ("." .. spec):gsub("%.[%w_%-]+", "") ~= "" then
+    shape.refuse("'%s' is neither a module name (letters, digits, _ - and dots) nor a path with a slash", spec)
+  end
+  local dirs, tried = {}, {}
+  for _, dir in ipairs(path or {}) do dirs[#dirs + 1] = dir end
+  dirs[#dirs + 1] = M.join(base_dir, "handlers")
+  dirs[#dirs + 1] = bundled
+  for _, dir in ipairs(dirs) do
+    for _, tail in ipairs { ".lua", "/init.lua" } do
+      local filename = M.join(dir, (spec:gsub("%.", "/")) .. tail)
+      if kind(filename) == "file" then return filename end
+      tried[#tried + 1] = filename
+    end
+  end
+  not_found(spec, tried)
+end
+
+--- "handlers/tlv.lua" -> "tlv", "handlers/rtmp/init.lua" -> "rtmp".
+function M.module_name(filename)
+  local stem = filename:gsub("/init%.lua$", ""):gsub("%.lua$", "")
+  return stem:match("[^/]+$") or filename
+end
+
+--- Let `require` look in DIRS too, behind what it knows already.
+function M.search(dirs)
+  for _, dir in ipairs(dirs) do
+    for _, tail in ipairs { "/?.lua", "/?/init.lua" } do
+      local template = (dir:gsub("/+$", "")) .. tail
+      if not (";" .. package.path .. ";"):find(";" .. template .. ";", 1, true) then
+        package.path = package.path .. ";" .. template
+      end
+    end
+  end
+end
+
+-- The directory in which module NAME was found as FILENAME.
+local function root(filename, name)
+  local stem = filename:gsub("/init%.lua$", ""):gsub("%.lua$", "")
+  local tail = name:gsub("%.", "/")
+  if stem == tail then return "." end
+  if stem:sub(-#tail - 1) ~= "/" .. tail then return M.directory(stem) end
+  return #stem == #tail + 1 and "/" or stem:sub(1, -#tail - 2)
+end
+
+--- Run the Lua file FILENAME as module NAME: true and its result, or false and a message.
+--
+-- Its submodules can be required below its own directory ("rtmp.chunk") and, as the bundled handlers do, below that
+-- directory's name ("handlers.rtmp.chunk").
+function M.run(filename, name, env)
+  local text, message = M.read(filename)
+  if not text then return false, message end
+  local chunk
+  chunk, message = M.compile(text, "@" .. filename, env)
+  if not chunk then return false, message end
+  local dir = root(filename, name)
+  M.search { dir, M.directory(dir) }
+  return M.call(chunk, name)
+end
+
+return M

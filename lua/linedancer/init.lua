@@ -1,0 +1,49 @@
+--- linedancer: what a handler may require.
+local api = require "linedancer.api"
+local bytes = require "linedancer.bytes"
+local counters = require "linedancer.counter"
+local formats = require "linedancer.format"
+require "linedancer.machine"
+
+local M = { version = api.core.version, counter = counters.get, log = require "linedancer.log" }
+
+local now, W = api.struct.now, api.vm
+local kept = {}
+
+--- A compiled format, to pass wherever a format's text is taken, with :unpack(text, pos) and :pack(...). Raises a
+-- message with the column of a syntax error.
+function M.format(source)
+  return formats.of(source)
+end
+
+--- An empty buffer of C memory that grows to at most MAX bytes.
+function M.buffer(max)
+  return bytes.buffer(max)
+end
+
+--- A blob, immutable bytes in C memory, with the content of TEXT.
+function M.blob(text)
+  return bytes.blob(text)
+end
+
+--- The table called NAME, which outlives reloads and is shared by all versions and handlers of this worker.
+function M.keep(name)
+  local t = kept[name]
+  if not t then
+    t = {}
+    kept[name] = t
+  end
+  return t
+end
+
+--- Seconds on a clock that never goes back.
+function M.now()
+  return tonumber(now(W))
+end
+
+--- Seconds since 1970, the wall clock.
+function M.time()
+  return os.time()
+end
+
+return M

@@ -1,0 +1,31 @@
+--- linedancer.log: one line per event.
+--
+--   log.warn("slow statement", { conn = conn.id, seconds = 2.5 })
+--   2026-01-31T12:00:00.000Z warn  slow statement conn=0.3.1 seconds=2.5
+local core = require "linedancer.core"
+
+local M = {}
+
+local function quote(value)
+  local text = tostring(value)
+  if text == "" or text:find '[%s"=]' then return '"' .. text:gsub('["\\]', "\\%0") .. '"' end
+  return text
+end
+
+-- Sorted, so that the same event always looks the same.
+local function render(fields)
+  local names, parts = {}, {}
+  for name in pairs(fields) do names[#names + 1] = tostring(name) end
+  table.sort(names)
+  for i, name in ipairs(names) do parts[i] = name .. "=" .. quote(fields[name]) end
+  return table.concat(parts, " ")
+end
+
+for _, level in ipairs { "debug", "info", "warn", "error" } do
+  --- Log TEXT with FIELDS (a table, may be nil) at this level.
+  M[level] = function(text, fields)
+    core.log(level, tostring(text), fields and render(fields) or "")
+  end
+end
+
+return M

@@ -1,0 +1,200 @@
+--- linedancer.machine: runs a handler's states.
+--
+-- A machine is a handler's definition with the options of one listener. Its class is the metatable of its connections.
+-- The core calls run() in a connection's coroutine, finish() when that is over, closed() when the transport is too,
+-- and drain() to have connections come to their end.
+local api = require "linedancer.api"
+local conns = require "linedancer.conn"
+local errors = require "linedancer.errors"
+local log = require "linedancer.log"
+local raise = require("linedancer.await").raise
+local shape = require "linedancer.shape"
+local suggest = require "linedancer.suggest"
+require "linedancer.coroutines"
+
+local M = {}
+
+local W, core, leaf, status = api.vm, api.core, api.struct, api.status
+local enter_state, set_hook = leaf.enter, leaf.hook
+local AGAIN, WAIT = status.AGAIN, api.WAIT
+local yield = coroutine.yield
+local methods, facts = conns.methods, conns.facts
+
+if not api.jit then
+  enter_state = function(_, handle, index) return core.enter(handle, index) end
+end
+
+-- The class's own table has what all its connections share, and the methods, so that one lookup finds either.
+local function new_class(machine)
+  local shared = { machine = machine, options = machine.options, version = machine.version, handler = machine.name }
+  for name, method in pairs(methods) do shared[name] = method end
+  return {
+    machine = machine,
+    __name = "linedancer.conn",
+    __index = function(conn, key)
+      local value = shared[key]
+      if value ~= nil then return value end
+      local fact = facts[key]
+      if fact then return fact(conn) end
+    end,
+    __newindex = function(conn, key, value)
+      if shared[key] ~= nil or facts[key] then
+        error(("conn.%s is linedancer's own: choose another name"):format(key), 2)
+      end
+      rawset(conn, key, value)
+    end,
+    __tostring = function(conn) return "conn " .. conn.id end,
+  }
+end
+
+--- A machine for DEFINITION (of linedancer.handler) with OPTIONS (complete) and LIMITS { frame, output: bytes; linger:
+-- seconds }. LISTENER, a string, is what conn.listener says.
+function M.new(definition, options, limits, listener)
+  local machine = {
+    name = definition.name or "?", initial = definition.initial, names = definition.state_names, states = {},
+    options = options, version = 1, listener = listener,
+    on_error = definition.on_error, on_close = definition.on_close, on_drain = definition.on_drain,
+  }
+  local timeouts = {}
+  for index, name in ipairs(machine.names) do
+    machine.states[name] = {
+      run = definition.states[name], index = index - 1, enter = definition.enter and definition.enter[name] or false,
+    }
+    timeouts[index] = definition.timeouts[name] or {}
+  end
+  machine.handle = core.machine {
+    class = new_class(machine), timeouts = timeouts,
+    frame = limits.frame, output = limits.output, linger = limits.linger, watches_end = machine.on_close ~= nil,
+  }
+  return machine
+end
+
+-- Run a hook: it may write, not wait. Returns what pcall returns.
+local function call_hook(fn, ...)
+  local was = set_hook(W, 1)
+  local function done(...)
+    set_hook(W, was)
+    return ...
+  end
+  return done(pcall(fn, ...))
+end
+
+local function unknown_state(machine, from, name)
+  if type(name) ~= "string" then
+    error(("state %s returned %s: a state returns the name of the next one, or nothing"):format(from,
+      shape.describe(name)), 0)
+  end
+  error(("state %s returned '%s', which is no state%s"):format(from or "?", name,
+    suggest.hint(name, machine.names)), 0)
+end
+
+local function run_enter(state, conn, from)
+  local ok, err = call_hook(state.enter, conn, from)
+  if not ok then error(err, 0) end
+end
+
+-- A coroutine's body: from state NAME (the initial one when nil) until a state returns nothing. A transition is one
+-- call into the core, which starts the state's deadlines.
+local function run(conn, name, a, b, c, d, e, f, g)
+  local machine = conn.machine
+  local states = machine.states
+  local from, extra
+  name = name or machine.initial
+  repeat
+    local state = states[name]
+    if not state then unknown_state(machine, from, name) end
+    local st = enter_state(W, conn[1], state.index)
+    if st == AGAIN then
+      st = yield(WAIT)
+      if st ~= 0 then raise(conn, st) end
+    end
+    if state.enter then run_enter(state, conn, from) end
+    from = name
+    name, a, b, c, d, e, f, g, extra = state.run(conn, a, b, c, d, e, f, g)
+    if extra ~= nil then error("state " .. from .. " returned more than 7 values for the next one: use a table", 0) end
+  until name == nil
+end
+
+local function describe(conn)
+  return { conn = conn.id, peer = conn.peer, handler = conn.machine.name }
+end
+
+local function report(conn, err)
+  local fields = describe(conn)
+  fields.state, fields.code = err.state or conn.state, err.code
+  fields.error = err.message
+  if err.code == "error" then fields.traceback = err.traceback end
+  log[err.code == "error" and "error" or "info"]("connection failed", fields)
+end
+
+-- What the end of a connection is called: the text given, else an error code.
+local function reason_of(conn, err)
+  if err.code == "closed" then return conn[2] or "closed" end
+  if err.code == "fail" then return err.message end
+  return err.code
+end
+
+local function failed(conn, err)
+  local machine = conn.machine
+  if err.code == "closed" and conn[2] then return nil end
+  report(conn, err)
+  if not machine.on_error then return nil end
+  local result = { call_hook(machine.on_error, conn, err) }
+  if result[1] then return unpack(result, 2, table.maxn(result)) end
+  local fields = describe(conn)
+  fields.error = tostring(result[2])
+  log.error("on_error failed", fields)
+end
+
+--- The coroutine of CONN is over: ERR is nil, or the name of a status when the core gave up on it, or, with a
+-- TRACEBACK, what it raised. May return a state to go on in, and its values.
+local function finish(conn, err, traceback)
+  if err == nil then
+    conn[2] = conn[2] or "done"
+    return nil
+  end
+  err = traceback and errors.wrap(err, conn, traceback) or errors.new(err, nil, conn)
+  conn[3] = err
+  local function keep_reason(state, ...)
+    if state == nil then conn[2] = reason_of(conn, err) end
+    return state, ...
+  end
+  return keep_reason(failed(conn, err))
+end
+
+--- The transport of CONN has closed.
+local function closed(conn)
+  local on_close = conn.machine.on_close
+  if not on_close then return end
+  local ok, err = call_hook(on_close, conn, conn[2] or "done", conn[3])
+  if not ok then
+    local fields = describe(conn)
+    fields.error = tostring(err)
+    log.error("on_close failed", fields)
+  end
+end
+
+-- Called again and again while the gateway drains, LEFT seconds before it gives up: tell each connection once, end
+-- those that are between frames, and at last all.
+local function drain(left)
+  for _, conn in ipairs(core.conns()) do
+    local on_drain = conn.machine.on_drain
+    if left <= 0 then
+      conn:close "drain"
+    elseif on_drain then
+      if not conn[4] then
+        conn[4] = true
+        local ok, err = call_hook(on_drain, conn, left)
+        if not ok then log.error("on_drain failed", { conn = conn.id, error = tostring(err) }) end
+      end
+    elseif core.is_idle(conn[1]) then
+      conn:close "drain"
+    end
+  end
+end
+
+core.boot(run, finish, closed, drain)
+
+M.drain = drain
+
+return M

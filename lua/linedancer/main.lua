@@ -1,0 +1,42 @@
+--- linedancer.main: what the program runs: the command line, with the gateway behind it.
+local cli = require "linedancer.cli"
+local core = require "linedancer.core"
+
+-- Where this program's files are: an installed prefix has share/linedancer, a build tree lies in the source tree.
+local function data_directory()
+  local exe = core.executable()
+  local bin = exe:match "^(.*)/[^/]*$" or "."
+  for _, dir in ipairs { bin .. "/../share/linedancer", bin .. "/.." } do
+    local probe = io.open(dir .. "/handlers/echo.lua")
+    if probe then
+      probe:close()
+      return dir
+    end
+  end
+  return bin
+end
+
+-- Busted in this very state. It replaces the exit code by leaving.
+local function test(argv)
+  package.path = "./?.lua;./lua/?.lua;" .. package.path
+  _G.arg = argv
+  _G.arg[0] = "linedancer test"
+  local ok, runner = pcall(require, "busted.runner")
+  if not ok then
+    io.stderr:write "linedancer: busted is not installed: it is Debian's package lua-busted\n"
+    return 1
+  end
+  runner { standalone = false }
+  return 0
+end
+
+return function(argv)
+  return cli.main(argv, {
+    version = core.version,
+    handlers_path = data_directory() .. "/handlers",
+    run = function(config) return require("linedancer.gateway").run(config) end,
+    test = test,
+    out = function(text) io.stdout:write(text) end,
+    err = function(text) io.stderr:write(text) end,
+  })
+end

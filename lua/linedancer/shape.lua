@@ -1,0 +1,100 @@
+--- shape: the checks that handler definitions and configs share, and the one way in which they refuse.
+--
+-- A check raises a refusal, a message for people; guard() turns it into `nil, message` at the module's edge. Any
+-- other error is a fault of ours and passes through. A PATH is where a value stands, such as "listen[2].limits".
+local suggest = require "linedancer.suggest"
+
+local Refusal = {}
+
+local M = {}
+
+function M.refuse(text, ...)
+  error(setmetatable({ message = select("#", ...) > 0 and text:format(...) or text }, Refusal), 0)
+end
+
+--- FN as a function that returns nil and the message where FN refuses; PREFIX(...) opens the message.
+function M.guard(fn, prefix)
+  return function(...)
+    local ok, result = pcall(fn, ...)
+    if ok then return result end
+    if getmetatable(result) ~= Refusal then error(result, 0) end
+    return nil, (prefix and prefix(...) or "") .. result.message
+  end
+end
+
+--- What VALUE is, after "must be ..., not ".
+function M.describe(value)
+  local kind = type(value)
+  if value == nil then return "nothing" end
+  if kind == "string" then return #value <= 40 and ("the string '%s'"):format(value) or "a string" end
+  if kind == "number" or kind == "boolean" then return tostring(value) end
+  return "a " .. kind
+end
+
+--- PATH extended by KEY: "listen" + 2 -> "listen[2]", "listen[2]" + "name" -> "listen[2].name".
+function M.at(path, key)
+  if type(key) == "string" and key:find("^[%a_][%w_]*$") then
+    return path == "" and key or path .. "." .. key
+  end
+  return ("%s[%s]"):format(path, type(key) == "string" and ("%q"):format(key) or tostring(key))
+end
+
+function M.typed(value, kind, path)
+  if type(value) ~= kind then M.refuse("%s must be a %s, not %s", path, kind, M.describe(value)) end
+  return value
+end
+
+function M.finite(value)
+  return type(value) == "number" and value == value and math.abs(value) < math.huge
+end
+
+function M.positive(value, path)
+  if not M.finite(value) or value <= 0 then
+    M.refuse("%s must be a number above 0, not %s", path, M.describe(value))
+  end
+  return value
+end
+
+function M.whole(value, least, path)
+  if not M.finite(value) or value < least or value % 1 ~= 0 then
+    M.refuse("%s must be a whole number, %d or more, not %s", path, least, M.describe(value))
+  end
+  return value
+end
+
+--- Refuse any key of TABLE that KNOWN (a set) lacks.
+function M.known_keys(value, known, path)
+  local wrong = {}
+  for key in pairs(value) do
+    if not known[key] then wrong[#wrong + 1] = key end
+  end
+  if #wrong == 0 then return end
+  table.sort(wrong, function(a, b) return tostring(a) < tostring(b) end)
+  local key = wrong[1]
+  M.refuse("unknown key '%s'%s", M.at(path, key), suggest.hint(key, suggest.keys(known)))
+end
+
+--- Call FN(value, path) for each limit in LIMITS, whose names and kinds are KINDS: "whole" or "seconds".
+function M.limits(limits, kinds, path)
+  M.typed(limits, "table", path)
+  M.known_keys(limits, kinds, path)
+  local checked = {}
+  for name, value in pairs(limits) do
+    local where = M.at(path, name)
+    checked[name] = kinds[name] == "whole" and M.whole(value, 1, where) or M.positive(value, where)
+  end
+  return checked
+end
+
+--- A copy of VALUE that shares no table with it; cycles are kept.
+function M.copy(value, seen)
+  if type(value) ~= "table" then return value end
+  seen = seen or {}
+  if seen[value] then return seen[value] end
+  local copy = {}
+  seen[value] = copy
+  for k, v in pairs(value) do copy[M.copy(k, seen)] = M.copy(v, seen) end
+  return copy
+end
+
+return M

@@ -1,0 +1,188 @@
+local cli = require "linedancer.cli"
+local scratch = require "spec.support.scratch"
+
+describe("the command line", function()
+  local files, ran
+  local path = package.path
+
+  before_each(function()
+    files = scratch.new {
+      ["tlv.lua"] = [[return { states = { a = function() end }, timeouts = { 60 },
+        options = { greeting = "OK", size = 10, loud = false, list = {} } }]],
+      ["bundled/echo.lua"] = "return function() end",
+      ["gateway.lua"] = "return { listen = { { ':0', handler = './tlv.lua' } } }",
+      ["bad.lua"] = "return {\n  statse = {}, initial = 'a',\n}",
+    }
+    ran = nil
+  end)
+  after_each(function()
+    files.remove()
+    package.path = path
+  end)
+
+  -- Exit code, what went to stdout, what went to stderr.
+  local function main(...)
+    local out, err = {}, {}
+    local code = cli.main({ ... }, {
+      version = "1.2.3",
+      handlers_path = files.dir .. "/bundled",
+      out = function(text) out[#out + 1] = text end,
+      err = function(text) err[#err + 1] = text end,
+      run = function(config)
+        ran = config
+        return 0
+      end,
+      test = function(argv)
+        ran = argv
+        return 7
+      end,
+    })
+    return code, table.concat(out), table.concat(err)
+  end
+
+  local function file(name) return files.dir .. "/" .. name end
+
+  -- Ends with CODE, says TEXT on stderr and nothing on stdout, and runs nothing.
+  local function refused(code, text, ...)
+    local got, out, err = main(...)
+    assert.same({ code, "" }, { got, out })
+    assert.matches(text, err, 1, true)
+    assert.is_nil(ran)
+  end
+
+  it("without a command shows the commands on stderr, as wrong usage", function()
+    refused(2, "Usage: linedancer COMMAND")
+  end)
+
+  it("suggests the nearest command or option", function()
+    refused(2, "unknown command 'chekc' (did you mean 'check'?)\nTry 'linedancer help'.", "chekc")
+    refused(2, "unknown option '--verison' (did you mean '--version'?)", "--verison")
+    refused(2, "unknown option '--lisen' (did you mean '--listen'?)\nTry 'linedancer help run'.", "run", "--lisen")
+    refused(2, "unknown option '--lisen' (did you mean '--listen'?)", "run", "--lisen=:0")
+    refused(2, "unknown option '-x'", "check", "-x")
+    refused(2, "unknown command 'rnu' (did you mean 'run'?)", "help", "rnu")
+  end)
+
+  it("prints the version", function()
+    for _, name in ipairs { "version", "--version" } do
+      assert.same({ 0, "linedancer 1.2.3\n", "" }, { main(name) })
+    end
+    refused(2, "version takes no argument, but got 'x'", "version", "x")
+  end)
+
+  it("explains itself and every command, with an example", function()
+    for _, name in ipairs { "help", "--help", "-h" } do
+      local code, out = main(name)
+      assert.equal(0, code)
+      for _, command in ipairs { "run", "check", "test", "version", "help" } do
+        assert.matches("\n  " .. command .. " ", out, 1, true)
+      end
+    end
+    for _, command in ipairs { "run", "check", "test", "version", "help" } do
+      local code, out, err = main("help", command)
+      assert.same({ 0, "" }, { code, err })
+      assert.matches("Usage: linedancer " .. command, out, 1, true)
+      assert.matches("Example: linedancer " .. command, out, 1, true)
+      assert.same({ 0, out, "" }, { main(command, "--help") })
+      assert.same({ 0, out, "" }, { main(command, "-h") })
+    end
+    assert.is_nil(ran)
+    refused(2, "help takes one command", "help", "run", "check")
+  end)
+
+  it("hands the arguments of test, and its exit code, through", function()
+    assert.equal(7, (main("test", "--filter", "x", "spec/a_spec.lua")))
+    assert.same({ "--filter", "x", "spec/a_spec.lua" }, ran)
+  end)
+
+  describe("run", function()
+    it("runs a config file, with the log level of the command line", function()
+      assert.same({ 0, "", "" }, { main("run", file "gateway.lua") })
+      assert.same({ file "tlv.lua", "info" }, { ran.listen[1].file, ran.log.level })
+      main("run", "--log-level", "debug", file "gateway.lua")
+      assert.equal("debug", ran.log.level)
+    end)
+
+    it("runs pairs of --listen and --handler in either order, each with its options", function()
+      assert.same({ 0, "", "" }, { main("run",
+        "--listen", ":0", "--handler", file "tlv.lua", "--option", "greeting=a=b",
+        "--handler=echo", "--listen=127.0.0.1:0", "--listen", "unix:/tmp/x", "--handler", file "tlv.lua",
+        "--option=size=0x10", "--option", "loud=true", "--log-level=warn") })
+      local one, two, three = ran.listen[1], ran.listen[2], ran.listen[3]
+      assert.same({ ":0", "warn" }, { one.address.text:match ":0$", ran.log.level })
+      assert.same({ greeting = "a=b" }, one.options)
+      assert.same({ file "bundled/echo.lua", "127.0.0.1:0", {} }, { two.file, two.address.text, two.options })
+      assert.same({ "/tmp/x", { size = 16, loud = true } }, { three.address.path, three.options })
+    end)
+
+    it("refuses options that the handler does not declare, or that are of another type", function()
+      local function with(text) return "run", "--listen", ":0", "--handler", file "tlv.lua", "--option", text end
+      refused(1, "unknown option 'greting' (did you mean 'greeting'?)", with "greting=x")
+      refused(1, "option 'size' must be a number, not 'big'", with "size=big")
+      refused(1, "option 'loud' must be true or false, not '1'", with "loud=1")
+      refused(1, "option 'list' is a table, which only a config file can give", with "list=1")
+      refused(1, "it has no options, so 'x' cannot be set", "run", "--listen", ":0", "--handler", "echo",
+        "--option", "x=1")
+    end)
+
+    it("refuses a config, an address or a handler that is bad", function()
+      refused(1, "cannot open " .. file "gone.lua", "run", file "gone.lua")
+      files.write("wrong.lua", "return { listen = { { ':0', handlr = 'x' } } }")
+      refused(1, "wrong.lua: unknown key 'listen[1].handlr' (did you mean 'handler'?)", "run", file "wrong.lua")
+      refused(1, "port 70000 is out of range", "run", "--listen", ":70000", "--handler", "echo")
+      refused(1, "handler 'ehco' was not found; looked for", "run", "--listen", ":0", "--handler", "ehco")
+    end)
+
+    it("tells how it is used", function()
+      refused(2, "run needs a config, or --listen ADDRESS and --handler FILE", "run")
+      refused(2, "run takes one config, but got 'a' and 'b'", "run", "a", "b")
+      refused(2, "give a config or --listen and --handler, not both", "run", "a", "--listen", ":0", "--handler", "x")
+      refused(2, "--listen :0 lacks its --handler FILE", "run", "--listen", ":0")
+      refused(2, "--listen :0 lacks its --handler FILE", "run", "--listen", ":0", "--listen", ":1", "--handler", "x")
+      refused(2, "--handler x lacks its --listen ADDRESS", "run", "--handler", "x")
+      refused(2, "--listen needs a value", "run", "--listen")
+      refused(2, "--option takes NAME=VALUE, not 'x'", "run", "--listen", ":0", "--handler", "x", "--option", "x")
+      refused(2, "--option a=b must follow the --listen and --handler", "run", "--option", "a=b")
+      refused(2, "unknown log level 'inof' (did you mean 'info'?)", "run", "--log-level", "inof", "x")
+    end)
+
+    it("takes what follows -- as the name of a config", function()
+      refused(1, "cannot open --help", "run", "--", "--help")
+      refused(1, "cannot open --: ", "run", "--", "--")
+    end)
+
+    it("gives the exit code of the gateway", function()
+      local code = cli.main({ "run", file "gateway.lua" }, { run = function() return 3 end })
+      assert.equal(3, code)
+    end)
+  end)
+
+  describe("check", function()
+    it("says that a good config or handler is good", function()
+      assert.same({ 0, file "gateway.lua" .. ": good\n", "" }, { main("check", file "gateway.lua") })
+      assert.same({ 0, file "tlv.lua" .. ": good\n", "" }, { main("check", file "tlv.lua") })
+    end)
+
+    it("prints warnings, which refuse nothing", function()
+      local code, out, err = main("check", "echo")
+      assert.same({ 0, file "bundled/echo.lua" .. ": good, with 1 warning\n" }, { code, out })
+      assert.matches("bundled/echo.lua:1: warning: state 'main' has no timeout", err, 1, true)
+    end)
+
+    it("prints errors with their line, and looks at every file", function()
+      local code, out, err = main("check", file "bad.lua", file "gone.lua", file "tlv.lua")
+      assert.same({ 1, file "tlv.lua" .. ": good\n" }, { code, out })
+      assert.matches(file "bad.lua" .. ":2: error: unknown key 'statse' (did you mean 'states'?)\n", err, 1, true)
+      assert.matches("linedancer: '" .. file "gone.lua" .. "' was not found", err, 1, true)
+    end)
+
+    it("takes a directory for the handler that its init.lua is", function()
+      files.write("rtmp/init.lua", "return { states = { a = function() end }, timeouts = { 1 } }")
+      assert.same({ 0, file "rtmp/init.lua" .. ": good\n", "" }, { main("check", file "rtmp") })
+    end)
+
+    it("needs something to look at", function()
+      refused(2, "check needs a config or a handler to look at", "check")
+    end)
+  end)
+end)

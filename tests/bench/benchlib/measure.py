@@ -1,0 +1,102 @@
+"""One measurement of one server: by our load, of its memory, or by
+redis-benchmark. Each returns a dict of numbers, or raises Failure."""
+
+import csv
+import json
+import subprocess
+import time
+
+from . import processes, servers
+from .processes import LOAD_CORE, Failure, Process
+
+IDLE_CONNECTIONS = 5000
+PATIENCE = 60.0
+SETTLE_TIMEOUT = 3.0
+REDIS_KEYS = 100000
+REDIS_VALUE = "v:__rand_int__:" + "x" * 25  # __rand_int__ becomes 12 digits
+
+
+def load(server, arguments, *more):
+    """Run the load generator against a server."""
+    command = [servers.program("load"), "--port", str(server.port),
+               "--pid", ",".join(map(str, server.process.pids()))]
+    try:
+        printed = processes.run(command + arguments + list(more))
+    except Failure as error:
+        server.process.check()
+        raise Failure("%s\nserver: %s" % (
+            error, server.process.said()[-600:])) from error
+    return json.loads(printed)
+
+
+def probe(server, arguments):
+    """See that a server answers before it is measured."""
+    load(server, arguments, "--connections", "1", "--seconds", "0.05",
+         "--warmup", "0")
+
+
+def throughput(server, arguments, seconds, warmup):
+    return load(server, arguments, "--connections", "50", "--seconds",
+                str(seconds), "--warmup", str(warmup))
+
+
+def settled_memory(server):
+    """Memory once two looks in a row agree, or when patience ends."""
+    pids = server.process.pids()
+    end = time.monotonic() + SETTLE_TIMEOUT
+    last, now = None, processes.memory(pids)
+    while now != last and time.monotonic() < end:
+        time.sleep(0.2)
+        last, now = now, processes.memory(pids)
+    return now
+
+
+def idle(server, arguments):
+    """Bytes per connection that has echoed one message and gone quiet."""
+    probe(server, ["--mode", "echo"])
+    before = settled_memory(server)
+    command = [servers.program("load"), "--port", str(server.port),
+               "--connections", str(IDLE_CONNECTIONS)] + arguments
+    holder = Process(command, core=LOAD_CORE, stdin=subprocess.PIPE)
+    try:
+        holder.wait_for("^ready$")
+        after = settled_memory(server)
+        holder.check()
+        holder.popen.stdin.close()
+        if holder.popen.wait(PATIENCE) != 0:
+            holder.fail("failed")
+    finally:
+        holder.stop()
+    return {"private": (after[0] - before[0]) / IDLE_CONNECTIONS,
+            "resident": (after[1] - before[1]) / IDLE_CONNECTIONS}
+
+
+def redis_benchmark(server, command, depth, operations):
+    key = ["key:__rand_int__"]
+    arguments = key + [REDIS_VALUE] if command == "SET" else key
+    printed = processes.run(
+        ["redis-benchmark", "-p", str(server.port), "-c", "50",
+         "-r", str(REDIS_KEYS), "-P", str(depth), "-n", str(operations),
+         "--csv", command] + arguments)
+    lines = list(csv.DictReader(printed.strip().splitlines()))
+    if not lines:
+        raise Failure("redis-benchmark printed no result: " + printed)
+    return lines[-1]
+
+
+def redis_fill(server):
+    """Give a server most of the keys that are asked for later."""
+    redis_benchmark(server, "SET", 16, 3 * REDIS_KEYS)
+
+
+def redis(server, command, depth, seconds):
+    """CPU per operation; a short run says how many fill the time."""
+    rate = float(redis_benchmark(server, command, depth, 50000)["rps"])
+    operations = max(50000, int(rate * seconds))
+    pids = server.process.pids()
+    before = processes.cpu_seconds(pids)
+    result = redis_benchmark(server, command, depth, operations)
+    cpu = processes.cpu_seconds(pids) - before
+    return {"cpu_us": cpu * 1e6 / operations, "rate": float(result["rps"]),
+            "p50_us": float(result["p50_latency_ms"]) * 1e3,
+            "p99_us": float(result["p99_latency_ms"]) * 1e3}

@@ -1,0 +1,15 @@
+--- framed_strings: frames go back, each body a Lua string on its way.
+--
+--   size:u32 body[size]
+--
+--   frame --> frame ...
+local states = {}
+
+function states.frame(conn)
+  local body = conn:unpack(">s4")
+  if not body then return end
+  conn:pack(">s4", body)
+  return "frame"
+end
+
+return { initial = "frame", states = states, timeouts = { 60 } }
