@@ -133,6 +133,12 @@ end
 -- for: run.error, run.unread, run.half_closed.
 local function result_of(play)
   local status, shut, unread = play.peer:status()
+  local conn = core.conn_of(play.peer:handle())
+  if status == "ending" then
+    -- A peer that sees our end ends its own side; until then the transport lingers.
+    play.run.reason, play.run.error = conn[2], conn[3]
+    play.peer:finish "eof"
+  end
   local index = core.state_of(play.peer:handle())
   local open = status == "open"
   local visible = {
