@@ -11,9 +11,8 @@
 #include <string.h>
 
 enum {
-    KEEP_MAX = 2048,  /* unread bytes worth copying back to the read buffer */
-    OWN_MIN = 4096,   /* a buffer of one's own is at least this large */
-    DIRTY_MAX = 256,  /* connections with unflushed output from others */
+    DIRTY_MAX = 256, /* connections with unflushed output from others */
+    WAKES_MAX = 16,  /* in one turn, of a handler that only writes */
     OUTPUT_VECTORS = 64
 };
 
@@ -39,6 +38,7 @@ struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
     c->heard = c->entered = pool->now;
     c->timer.fire = on_deadline;
     c->wait = LD_WAIT_START;
+    c->state = LD_NO_STATE;
     ev_init(&c->io, on_io);
     return c;
 }
@@ -55,7 +55,7 @@ void ld_conn_watch(struct ld_conn *c)
     int wanted = 0;
 
     if (c->phase == LD_PHASE_LINGERING ||
-        (!c->eof && ld_conn_wants_input(c)))
+        (c->phase == LD_PHASE_OPEN && !c->eof && ld_conn_wants_input(c)))
         wanted |= LD_READ;
     if (c->blocked)
         wanted |= LD_WRITE;
@@ -74,40 +74,13 @@ void ld_conn_watch(struct ld_conn *c)
         ev_io_start(c->pool->loop, &c->io);
 }
 
-/* Keep unread input in a buffer of its own, or none. */
-static enum ld_status stow_input(struct ld_conn *c)
-{
-    uint32_t unread = c->end - c->pos;
-    struct ld_blob *own;
-
-    if (unread == 0) {
-        if (c->in != c->pool->read_blob)
-            ld_blob_unref(c->in);
-        c->in = NULL;
-        c->pos = c->end = 0;
-        return LD_OK;
-    }
-    if (c->in != c->pool->read_blob)
-        return LD_OK;
-    own = ld_blob_new(c->need > unread && c->need <= c->profile->frame_limit
-                          ? c->need
-                          : unread);
-    if (!own)
-        return LD_NOMEM;
-    memcpy(own->data, c->in->data + c->pos, unread);
-    c->in = own;
-    c->pos = 0;
-    c->end = unread;
-    return LD_OK;
-}
-
 /* End of a turn: output leaves, input is stowed.  LD_AGAIN when the handler
  * has to wait for an event; else it is to be woken with what is returned. */
 static enum ld_status settle(struct ld_conn *c)
 {
     enum ld_status st = ld_conn_write_out(c);
 
-    if (c->in && stow_input(c))
+    if (ld_conn_stow(c))
         st = LD_NOMEM;
     if (st && st != LD_AGAIN && !c->doom)
         c->doom = (uint8_t)st;
@@ -130,19 +103,32 @@ void ld_conn_settle(struct ld_conn *c)
         ld_conn_run(c, st);
 }
 
+/* Has C, which awaits nothing but room for output, had its share of the turn?
+ * A peer as fast as the handler would keep the loop from all others. */
+static bool had_its_share(const struct ld_conn *c, int wakes)
+{
+    return wakes >= WAKES_MAX && c->pool->loop && !c->doom &&
+           (c->wait == LD_WAIT_FLUSH || c->wait == LD_WAIT_ROOM);
+}
+
 /* Wake the handler, and again while the end of its turn gives it reason.  The
  * connection may be gone afterwards. */
 void ld_conn_run(struct ld_conn *c, enum ld_status st)
 {
     struct ld_pool *pool = c->pool;
     uint32_t generation = c->generation;
+    int wakes = 0;
 
     do {
         pool->hooks.wake(pool->hooks.ctx, c, st);
         if (c->generation != generation || c->phase != LD_PHASE_OPEN)
             return;
         st = settle(c);
-    } while (st != LD_AGAIN);
+    } while (st != LD_AGAIN && !had_its_share(c, ++wakes));
+    if (st == LD_AGAIN)
+        return;
+    c->blocked = true; /* go on when the loop says that there is room */
+    ld_conn_watch(c);
 }
 
 /* Write as much as the transport takes in one call. */
@@ -150,16 +136,17 @@ enum ld_status ld_conn_write_out(struct ld_conn *c)
 {
     struct iovec iov[OUTPUT_VECTORS];
     size_t put = 0;
-    enum ld_status st;
+    enum ld_status st = LD_OK;
 
+    c->blocked = false;
     if (!c->out)
         return LD_OK;
-    st = c->link.transport->writev(
-        &c->link, iov, ld_chain_iov(c->out, iov, OUTPUT_VECTORS), &put);
+    if (c->out->bytes > 0)
+        st = c->link.transport->writev(
+            &c->link, iov, ld_chain_iov(c->out, iov, OUTPUT_VECTORS), &put);
     if (st && st != LD_AGAIN) {
         ld_pool_return_chain(c->pool, c->out);
         c->out = NULL;
-        c->blocked = false;
         return st;
     }
     ld_chain_consume(c->out, put);
@@ -171,102 +158,6 @@ enum ld_status ld_conn_write_out(struct ld_conn *c)
     if (c->shut)
         c->link.transport->shutdown(&c->link);
     return LD_OK;
-}
-
-/* A buffer of C's own with room for more, its unread bytes at the front.  A
- * large frame gets memory of just its size, so that its bytes can be shared
- * without holding anything else. */
-static enum ld_status make_room(struct ld_conn *c)
-{
-    uint32_t unread = c->end - c->pos, want = c->need;
-    struct ld_blob *own;
-
-    if (want < 2 * unread && want <= unread + 1)
-        want = 2 * unread;
-    if (want < OWN_MIN)
-        want = OWN_MIN;
-    if (c->in->refs == 1 && c->in->size >= want) {
-        if (c->in->size - c->pos < want) {
-            memmove(c->in->data, c->in->data + c->pos, unread);
-            c->pos = 0;
-            c->end = unread;
-        }
-        return LD_OK;
-    }
-    own = ld_blob_new(want);
-    if (!own)
-        return LD_NOMEM;
-    memcpy(own->data, c->in->data + c->pos, unread);
-    ld_blob_unref(c->in);
-    c->in = own;
-    c->pos = 0;
-    c->end = unread;
-    return LD_OK;
-}
-
-/* Choose where to read to: the pool's buffer, unless much is unread. */
-static enum ld_status prepare_input(struct ld_conn *c)
-{
-    struct ld_blob *shared = c->pool->read_blob;
-    uint32_t unread = c->end - c->pos;
-
-    if (c->in && (unread > KEEP_MAX || c->need > LD_READ_SIZE / 2))
-        return make_room(c);
-    if (c->in) {
-        memcpy(shared->data, c->in->data + c->pos, unread);
-        ld_blob_unref(c->in);
-    }
-    c->in = shared;
-    c->pos = 0;
-    c->end = unread;
-    return LD_OK;
-}
-
-/* LD_WAIT_FILL with nothing buffered: straight into the buffer it is for. */
-static enum ld_status receive_into(struct ld_conn *c, struct ld_chain *into)
-{
-    uint64_t left = c->await->left;
-    size_t want = left < LD_READ_SIZE ? (size_t)left : LD_READ_SIZE, got = 0;
-    uint8_t *dst = ld_chain_reserve(
-        into, into->room >= LD_SHARE_MIN && into->room < want ? into->room
-                                                              : want);
-    enum ld_status st;
-
-    if (!dst)
-        return LD_NOMEM;
-    if (want > into->room)
-        want = into->room;
-    st = c->link.transport->read(&c->link, dst, want, &got);
-    if (!st) {
-        ld_chain_commit(into, got);
-        c->await->left -= got;
-    }
-    return st;
-}
-
-/* One read. */
-enum ld_status ld_conn_receive(struct ld_conn *c)
-{
-    enum ld_status st;
-    size_t got = 0;
-
-    if (c->wait == LD_WAIT_FILL && !c->in && c->await->left >= LD_SHARE_MIN) {
-        st = receive_into(c, c->await->into);
-    } else {
-        st = prepare_input(c);
-        if (st)
-            return st;
-        st = c->link.transport->read(&c->link, c->in->data + c->end,
-                                     c->in->size - c->end, &got);
-        c->end += (uint32_t)got;
-    }
-    if (!st)
-        c->heard = c->pool->now;
-    if (st == LD_EOF) {
-        c->eof = true;
-        st = LD_OK;
-    }
-    return st;
 }
 
 bool ld_conn_wants_input(const struct ld_conn *c)
@@ -321,10 +212,20 @@ void ld_conn_queue(struct ld_conn *c)
     pool->dirty_count++;
 }
 
+static bool over_output_limit(const struct ld_conn *c)
+{
+    return c->out && c->out->bytes > c->profile->output_limit;
+}
+
+/* Above its limit a handler that goes on writing adds no more. */
 struct ld_chain *ld_conn_output(struct ld_conn *c)
 {
     if (c->phase != LD_PHASE_OPEN || c->shut)
         return NULL;
+    if (over_output_limit(c)) {
+        ld_conn_doom(c, LD_LIMIT, false);
+        return NULL;
+    }
     if (!c->out)
         c->out = ld_pool_chain(c->pool);
     return c->out;
@@ -334,8 +235,10 @@ struct ld_chain *ld_conn_output(struct ld_conn *c)
  * others soon, but many of them must not hold a chunk each. */
 void ld_conn_wrote(struct ld_conn *c)
 {
+    enum ld_status st = LD_OK;
+
     c->touched = true;
-    if (c->out->bytes > c->profile->output_limit) {
+    if (over_output_limit(c)) {
         ld_conn_doom(c, LD_LIMIT, false);
         return;
     }
@@ -343,7 +246,9 @@ void ld_conn_wrote(struct ld_conn *c)
         return;
     ld_conn_queue(c);
     if (c->pool->dirty_count > DIRTY_MAX)
-        ld_conn_write_out(c);
+        st = ld_conn_write_out(c);
+    if (st && st != LD_AGAIN)
+        ld_conn_doom(c, st, false);
 }
 
 void ld_conn_shutdown(struct ld_conn *c)
@@ -408,14 +313,20 @@ static void on_deadline(struct ld_timer *t, double now)
     ld_conn_run(c, LD_TIMEOUT);
 }
 
+/* Entering the same state again in one turn moves no deadline. */
 enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state)
 {
-    c->state = (uint16_t)state;
-    c->entered = c->pool->now;
+    double now = c->pool->now;
+
+    if (c->doom)
+        return (enum ld_status)c->doom;
     c->touched = false;
-    arm(c);
-    if (!c->out || c->out->bytes <= LD_HIGH_WATER || c->doom ||
-        c->pool->running != c)
+    if (c->state != state || c->entered != now || !c->timer.index) {
+        c->state = (uint16_t)state;
+        c->entered = now;
+        arm(c);
+    }
+    if (!ld_conn_over_high_water(c) || c->pool->running != c)
         return LD_OK;
     c->wait = LD_WAIT_ROOM;
     c->view++;
@@ -427,6 +338,8 @@ enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
 {
     size_t size = c->profile->state_count * sizeof(*c->override);
 
+    if (c->phase != LD_PHASE_OPEN)
+        return LD_OK; /* its timer serves the end now */
     if (!c->override) {
         c->override = malloc(size);
         if (!c->override)

@@ -9,9 +9,10 @@
  * the handler must return to the loop, and ld_hooks.wake comes with the
  * outcome, once, when the whole frame is there.
  *
- * conn.c      life cycle, events, deadlines
- * conn_read.c the reads, and how they go on when bytes arrive
- * conn_end.c  flush, lingering close, release
+ * conn.c       life cycle, events, deadlines
+ * conn_input.c where input is kept
+ * conn_read.c  the reads, and how they go on when bytes arrive
+ * conn_end.c   flush, lingering close, release
  */
 #ifndef LD_CONN_H
 #define LD_CONN_H
@@ -49,6 +50,9 @@ enum {
     LD_KEEP = 2,  /* do not consume: peek */
     LD_NOWAIT = 4 /* LD_AGAIN records nothing: try */
 };
+
+/* The state of a connection that has not entered one. */
+enum { LD_NO_STATE = UINT16_MAX };
 
 /* Seconds; HUGE_VAL for none. */
 struct ld_timeouts {
@@ -159,9 +163,49 @@ static inline size_t ld_conn_unsent(const struct ld_conn *c)
     return c->out ? c->out->bytes : 0;
 }
 
+/* Does output above the high watermark hold C's handler? */
+static inline bool ld_conn_over_high_water(const struct ld_conn *c)
+{
+    return c->out && c->out->bytes > LD_HIGH_WATER;
+}
+
 /* Reads.  FLAGS as above.  LD_OK leaves the outcome in pool->result. */
 enum ld_status ld_conn_unpack(struct ld_conn *c, const struct ld_format *f,
                               unsigned flags);
+
+/* For ld_conn_unpack_running(): what to do about an outcome but LD_OK. */
+enum ld_status ld_conn_unpack_missed(struct ld_conn *c,
+                                     const struct ld_format *f, unsigned flags,
+                                     enum ld_status st, struct ld_parse *p);
+
+/* The same for the connection whose coroutine runs, when nothing is in its
+ * way: a frame that is already there takes the shortest path. */
+static inline enum ld_status ld_conn_unpack_running(struct ld_conn *c,
+                                                    const struct ld_format *f,
+                                                    unsigned flags)
+{
+    struct ld_result *r = c->pool->result;
+    uint32_t avail = c->end - c->pos;
+    const uint8_t *frame;
+    enum ld_status st;
+    struct ld_parse p;
+
+    if (c->wait | c->doom || avail == 0 || ld_conn_over_high_water(c))
+        return ld_conn_unpack(c, f, flags);
+    frame = c->in->data + c->pos;
+    p.pc = p.pos = p.scan = p.count = p.depth = p.field = 0;
+    st = ld_unpack(f, &p, frame, avail, c->profile->frame_limit, r->values);
+    if (st)
+        return ld_conn_unpack_missed(c, f, flags, st, &p);
+    c->touched = true;
+    r->frame = frame;
+    r->base = c->pos;
+    r->size = p.pos;
+    r->view = ++c->view;
+    c->pos += flags & LD_KEEP ? 0 : p.pos;
+    return LD_OK;
+}
+
 /* Exactly N bytes: values[0].s. */
 enum ld_status ld_conn_read(struct ld_conn *c, uint32_t n, unsigned flags);
 /* At least one byte, at most MAX: values[0].s. */
@@ -176,14 +220,16 @@ enum ld_status ld_conn_fill(struct ld_conn *c, struct ld_chain *into,
                             uint64_t n);
 
 /* The chain to append output to, to be followed by ld_conn_wrote(); NULL when
- * output goes nowhere (the connection has ended) or memory is out. */
+ * output goes nowhere (the connection has ended, or has more queued than its
+ * limit) or memory is out. */
 struct ld_chain *ld_conn_output(struct ld_conn *c);
 void ld_conn_wrote(struct ld_conn *c);
 
 /* LD_OK when all output has been taken; else wait for it. */
 enum ld_status ld_conn_flush(struct ld_conn *c);
 
-/* Enter a state: its deadlines start.  LD_AGAIN: held by the watermark. */
+/* Enter a state: its deadlines start.  LD_AGAIN: held by the watermark.  Not
+ * entered when C is to end: why. */
 enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state);
 
 /* Override a state's timeouts for this connection. */
@@ -212,6 +258,7 @@ void ld_conn_settle(struct ld_conn *c);
 void ld_conn_watch(struct ld_conn *c);
 void ld_conn_run(struct ld_conn *c, enum ld_status st);
 bool ld_conn_wants_input(const struct ld_conn *c);
+enum ld_status ld_conn_stow(struct ld_conn *c);
 enum ld_status ld_conn_receive(struct ld_conn *c);
 
 #endif

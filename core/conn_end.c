@@ -92,6 +92,7 @@ void ld_conn_finish(struct ld_conn *c)
 
     unqueue(c);
     ld_conn_drop_wait(c);
+    c->view++; /* its input goes, and slices of it with it */
     c->phase = LD_PHASE_FLUSHING;
     if (c->reset || lost) {
         release(c);
@@ -127,7 +128,10 @@ void ld_conn_end_ready(struct ld_conn *c, int events)
         drain_input(c);
 }
 
+/* A peer that did not take all in time must not mistake it for the whole. */
 void ld_conn_end_timeout(struct ld_conn *c)
 {
+    if (c->out)
+        c->reset = true;
     release(c);
 }

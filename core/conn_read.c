@@ -47,10 +47,14 @@ void ld_conn_drop_wait(struct ld_conn *c)
 /* The connection has ended: say so a few times, then no more. */
 static enum ld_status gone(struct ld_conn *c)
 {
-    if (c->pool->running == c && c->gone_count++ >= GONE_MAX) {
+    bool waits = c->pool->running == c && !c->pool->in_hook;
+
+    if (waits && c->gone_count >= GONE_MAX) {
         c->wait = LD_WAIT_ABANDON;
+        c->pool->result->need = 0;
         return LD_AGAIN;
     }
+    c->gone_count += waits;
     return c->doom ? (enum ld_status)c->doom : LD_CLOSED;
 }
 
@@ -67,22 +71,17 @@ static enum ld_status admit(struct ld_conn *c)
     return LD_OK;
 }
 
-static bool over_high_water(const struct ld_conn *c)
-{
-    return c->out && c->out->bytes > LD_HIGH_WATER;
-}
-
 /* No more bytes will come, and AVAIL of the frame did. */
 static enum ld_status ended(struct ld_conn *c, size_t avail)
 {
-    if (avail > 0 || !(c->flags & LD_OPENS)) {
-        c->pool->result->size = (uint32_t)avail;
-        return LD_TRUNCATED;
-    }
     if (c->eof_told)
         return gone(c);
     c->eof_told = true;
-    return LD_EOF;
+    if (avail == 0 && (c->flags & LD_OPENS))
+        return LD_EOF;
+    c->gone_count++;
+    c->pool->result->size = (uint32_t)avail;
+    return LD_TRUNCATED;
 }
 
 static void produce(struct ld_conn *c, uint32_t size)
@@ -199,13 +198,26 @@ enum ld_status ld_conn_unpack(struct ld_conn *c, const struct ld_format *f,
     if (st)
         return st;
     c->flags = (uint8_t)flags;
-    if (over_high_water(c) && !(flags & LD_NOWAIT)) {
+    if (ld_conn_over_high_water(c) && !(flags & LD_NOWAIT)) {
         c->format = f;
         c->wait = LD_WAIT_FRAME;
         c->held = true;
         return LD_AGAIN;
     }
     st = parse_fresh(c, f);
+    if (st == LD_AGAIN && !(flags & LD_NOWAIT))
+        c->format = f;
+    return st;
+}
+
+enum ld_status ld_conn_unpack_missed(struct ld_conn *c,
+                                     const struct ld_format *f, unsigned flags,
+                                     enum ld_status st, struct ld_parse *p)
+{
+    c->view++;
+    c->touched = true;
+    c->flags = (uint8_t)flags;
+    st = judge(c, st, p);
     if (st == LD_AGAIN && !(flags & LD_NOWAIT))
         c->format = f;
     return st;
@@ -331,7 +343,7 @@ static enum ld_status begin(struct ld_conn *c, enum ld_wait kind, uint32_t need,
     c->flags = (uint8_t)flags;
     c->need = need;
     c->wait = (uint8_t)kind;
-    if (over_high_water(c)) {
+    if (ld_conn_over_high_water(c)) {
         c->held = true;
         return LD_AGAIN;
     }

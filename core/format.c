@@ -25,6 +25,7 @@ void ld_format_free(struct ld_format *f)
         return;
     free(f->ops);
     free(f->gathers);
+    free(f->lanes);
     free(f->nodes);
     free(f->fields);
     free(f->text);

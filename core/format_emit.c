@@ -322,5 +322,7 @@ bool ld_format_emit(struct ld_format *f, struct ld_format_error *err)
         f->ops->gathers == f->gathers->alike &&
         f->gathers->kind == LD_GATHER_INT)
         f->plain = f->ops->n;
+    if (f->plain && !ld_format_lanes(f))
+        return fail(err, 1, "out of memory");
     return ld_format_measure(f, e.op_count, err);
 }

@@ -141,9 +141,19 @@ struct ld_gather {
     int8_t save;
 };
 
+/* Two numbers of a plain format, as format_lanes.c explains. */
+struct ld_lanes {
+    _Alignas(16) uint8_t shuffle[16];
+    uint64_t mask[2];
+    double scale[2];
+    uint32_t off[2];
+    uint64_t partial; /* not whole bytes: mask and scale are needed */
+};
+
 struct ld_format {
     struct ld_op *ops;
     struct ld_gather *gathers;
+    struct ld_lanes *lanes; /* of a plain format; NULL when it has none */
     struct ld_node *nodes;
     struct ld_field *fields;
     char *text; /* names, literals and delimiters */
@@ -165,6 +175,10 @@ bool ld_format_parse(struct ld_format *f, const char *src, size_t len,
 
 /* Fill F->ops, gathers and sizes from its nodes.  Same result. */
 bool ld_format_emit(struct ld_format *f, struct ld_format_error *err);
+
+/* Fill F->lanes if the format and the processor allow it.  False only when out
+ * of memory. */
+bool ld_format_lanes(struct ld_format *f);
 
 /* The last part of that: the sizes, and what ops know of those behind them. */
 bool ld_format_measure(struct ld_format *f, uint32_t op_count,

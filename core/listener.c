@@ -81,7 +81,7 @@ static int remove_dead_socket(const struct sockaddr_storage *sa, socklen_t len)
 {
     const struct sockaddr_un *un = (const struct sockaddr_un *)sa;
     struct stat info;
-    int fd, alive;
+    int fd, dead;
 
     if (stat(un->sun_path, &info) < 0)
         return errno == ENOENT ? 0 : -1;
@@ -89,12 +89,14 @@ static int remove_dead_socket(const struct sockaddr_storage *sa, socklen_t len)
         errno = EEXIST;
         return -1;
     }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    alive = connect(fd, (const struct sockaddr *)sa, len) == 0;
+    /* With a full queue a living one says EAGAIN. */
+    dead = connect(fd, (const struct sockaddr *)sa, len) < 0 &&
+           errno == ECONNREFUSED;
     close(fd);
-    if (alive) {
+    if (!dead) {
         errno = EADDRINUSE;
         return -1;
     }

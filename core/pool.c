@@ -27,6 +27,13 @@ struct ld_pool *ld_pool_new(struct ev_loop *loop, const struct ld_log *log)
     return pool;
 }
 
+void ld_pool_run(struct ld_pool *pool, struct ld_conn *c, bool in_hook)
+{
+    pool->running = c;
+    pool->in_hook = in_hook;
+    pool->reader = c && !in_hook ? ld_conn_handle(c) : 0;
+}
+
 static void free_spares(struct ld_pool *pool)
 {
     while (pool->spare_chains) {

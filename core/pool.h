@@ -44,6 +44,7 @@ struct ld_pool {
     struct ld_hooks hooks;
     struct ld_conn *running; /* whose coroutine runs now, or NULL */
     bool in_hook;            /* and what runs may not wait */
+    int64_t reader;          /* handle of `running` outside hooks, or 0 */
     struct ld_result *result;
     struct ld_blob *read_blob; /* LD_READ_SIZE */
     struct ld_chunks chunks;
@@ -61,6 +62,10 @@ struct ld_pool {
 
 /* NULL with errno set when out of memory. */
 struct ld_pool *ld_pool_new(struct ev_loop *loop, const struct ld_log *log);
+
+/* From now on C's coroutine runs (NULL: none), or a hook does, which may not
+ * wait. */
+void ld_pool_run(struct ld_pool *pool, struct ld_conn *c, bool in_hook);
 
 /* All connections must have closed. */
 void ld_pool_free(struct ld_pool *pool);

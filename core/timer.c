@@ -85,8 +85,6 @@ double ld_timers_next(const struct ld_timers *h)
     return h->count ? h->heap[1].at : HUGE_VAL;
 }
 
-/* At most as many timers fire as were set at the start, so one that sets
- * itself again for NOW cannot keep the loop from its other work. */
 void ld_timers_run(struct ld_timers *h, double now)
 {
     for (uint32_t left = h->count; left > 0 && ld_timers_next(h) <= now;

@@ -41,8 +41,8 @@ double ld_timer_at(const struct ld_timers *h, const struct ld_timer *t);
 /* The earliest deadline, or HUGE_VAL. */
 double ld_timers_next(const struct ld_timers *h);
 
-/* Fire, in order, what is due at NOW.  A timer that sets itself again for NOW
- * or earlier waits for the next run. */
+/* Fire, in order, what is due at NOW; at most as many as were set before, so
+ * that one that sets itself again for NOW cannot keep the loop. */
 void ld_timers_run(struct ld_timers *h, double now);
 
 void ld_timers_free(struct ld_timers *h);

@@ -1,14 +1,26 @@
 /* unpack.c -- the way that frames take when all their bytes are there.
  *
  * Where anything is missing or wrong, and at ops that are rare, the careful
- * interpreter takes over at that op and finds out what it is.  So this file
- * has no outcome but LD_OK, and its state stays in registers.
+ * interpreter takes over at that op and finds out what it is.  So nothing here
+ * has an outcome but success, and all state stays in registers: every function
+ * that takes a struct quick must be inlined.
  */
 #include "unpack_cursor.h"
 
+#define INLINED static inline __attribute__((always_inline))
+
+struct quick {
+    const struct ld_format *f;
+    struct ld_parse *p;
+    const uint8_t *frame;
+    union ld_value *v; /* where the next value goes */
+    uint64_t avail;
+    uint64_t limit;
+    uint64_t pos;
+};
+
 /* The length of a varint that is short enough for one load; 0 if it is not. */
-static inline uint64_t short_varint(uint8_t enc, const uint8_t *at,
-                                    uint64_t *value)
+INLINED uint64_t short_varint(uint8_t enc, const uint8_t *at, uint64_t *value)
 {
     uint64_t x = ld_load(at, enc == LD_ENC_QUIC);
     uint64_t size;
@@ -18,8 +30,6 @@ static inline uint64_t short_varint(uint8_t enc, const uint8_t *at,
         *value = x << 2 >> (66 - 8 * size);
         return size;
     }
-    if (enc == LD_ENC_DECIMAL)
-        return 0;
     *value = x & 127;
     if (!(x & 0x80))
         return 1;
@@ -27,8 +37,8 @@ static inline uint64_t short_varint(uint8_t enc, const uint8_t *at,
     return x & 0x8000 ? 0 : 2;
 }
 
-static inline void gather_ints(const struct ld_gather *g, uint32_t n,
-                               const uint8_t *base, union ld_value *v)
+INLINED void gather_ints(const struct ld_gather *g, uint32_t n,
+                         const uint8_t *base, union ld_value *v)
 {
     const struct ld_gather *end = g + n;
 
@@ -36,83 +46,175 @@ static inline void gather_ints(const struct ld_gather *g, uint32_t n,
         v->n = (double)(int64_t)ld_gather(g, base, g->big);
 }
 
-/* The fields of a run.  False when one is out of range. */
-static inline bool gather_run(const struct ld_format *f, const struct ld_op *op,
-                              const uint8_t *frame, uint64_t pos, int64_t *regs,
-                              union ld_value *v)
+/* The fields of a run that are not of the most common kind. */
+INLINED bool gather_other(struct quick *q, const struct ld_gather *g,
+                          const uint8_t *base)
 {
-    const struct ld_gather *g = f->gathers + op->at;
-    const struct ld_gather *end = g + op->gathers;
+    uint64_t x;
 
-    while (g < end) {
-        if (g->kind == LD_GATHER_INT) {
-            gather_ints(g, g->alike, frame + pos, v);
-            v += g->alike;
-            g += g->alike;
-        } else if (!ld_gather_any(g++, frame + pos, pos, regs, v++)) {
-            return false;
-        }
-    }
+    if (g->kind != LD_GATHER_SIGNED)
+        return ld_gather_any(g, base, q->pos, q->p->regs, q->v++);
+    x = ld_extend(ld_gather(g, base, g->big), g->sign);
+    if (g->save >= 0)
+        q->p->regs[g->save] = (int64_t)x;
+    q->v++->n = (double)(int64_t)x;
     return true;
 }
 
-static enum ld_status run(const struct ld_format *f, struct ld_parse *p,
-                          const uint8_t *frame, size_t avail, size_t limit,
-                          union ld_value *values)
+/* False also when a number is out of range: the values are then redone. */
+INLINED bool run_fixed(struct quick *q, const struct ld_op *op)
 {
-    const struct ld_op *op = f->ops + p->pc;
-    union ld_value *v = values + p->count;
-    uint64_t pos = p->pos;
-    uint64_t most = limit < LD_FORMAT_BIG ? limit : LD_FORMAT_BIG;
-    uint64_t start;
+    const struct ld_gather *g = q->f->gathers + op->at;
+    const struct ld_gather *last = g + op->gathers;
+    const uint8_t *base = q->frame + q->pos;
+    union ld_value *v = q->v;
+    uint64_t end = q->pos + op->n;
+
+    if (end > q->avail || end + op->rest > q->limit)
+        return false;
+    while (g < last) {
+        if (g->kind == LD_GATHER_INT) {
+            gather_ints(g, g->alike, base, q->v);
+            q->v += g->alike;
+            g += g->alike;
+        } else if (!gather_other(q, g++, base)) {
+            q->v = v;
+            return false;
+        }
+    }
+    q->pos = end;
+    return true;
+}
+
+INLINED void push(struct quick *q, const struct ld_op *op, uint64_t off,
+                  uint64_t len)
+{
+    if (op->hidden)
+        return;
+    q->v->s.off = (uint32_t)off;
+    q->v->s.len = (uint32_t)len;
+    q->v++;
+}
+
+/* LEN bytes, SIZE behind the position. */
+INLINED bool take(struct quick *q, const struct ld_op *op, uint64_t size,
+                  uint64_t len)
+{
+    uint64_t start = q->pos + size;
+
+    if (start > q->avail || len > op->max || len > q->avail - start ||
+        start + len + op->rest > q->limit)
+        return false;
+    push(q, op, start, len);
+    q->pos = start + len;
+    return true;
+}
+
+INLINED bool run_prefixed(struct quick *q, const struct ld_op *op)
+{
+    uint64_t len = ld_load(q->frame + q->pos, op->big);
+
+    len = op->big ? len >> (64 - 8 * op->size) : len & op->mask;
+    return take(q, op, op->size, len);
+}
+
+INLINED bool run_counted(struct quick *q, const struct ld_op *op)
+{
+    uint64_t size;
     uint64_t len;
 
+    if (op->enc == LD_ENC_DECIMAL)
+        return false;
+    size = short_varint(op->enc, q->frame + q->pos, &len);
+    return size > 0 && take(q, op, size, len);
+}
+
+INLINED bool run_bytes(struct quick *q, const struct ld_op *op)
+{
+    uint64_t len = (uint64_t)q->p->regs[op->ref];
+
+    return len <= LD_FORMAT_BIG &&
+           take(q, op, 0, len + (uint64_t)(int64_t)op->adjust);
+}
+
+/* A delimiter of one byte.  What was searched in vain is not searched again. */
+INLINED bool run_until(struct quick *q, const struct ld_op *op)
+{
+    const uint8_t *at = q->frame + q->pos;
+    uint64_t room = (uint64_t)op->max + op->line + 1;
+    uint64_t n = q->avail - q->pos;
+    const uint8_t *end;
+    uint64_t len;
+
+    if (op->text_len > 1 || q->pos + op->rest >= q->limit)
+        return false;
+    n = n < room ? n : room;
+    room = q->limit - op->rest - q->pos;
+    n = n < room ? n : room;
+    end = memchr(at + q->p->scan, (uint8_t)q->f->text[op->at], n - q->p->scan);
+    q->p->scan = end ? 0 : (uint32_t)n;
+    if (!end)
+        return false;
+    n = (uint64_t)(end - at);
+    len = n - (op->line && n > 0 && end[-1] == '\r');
+    if (len > op->max)
+        return false;
+    push(q, op, q->pos, len);
+    q->pos += n + 1;
+    return true;
+}
+
+INLINED bool run_literal(struct quick *q, const struct ld_op *op)
+{
+    uint64_t end = q->pos + op->n;
+
+    if (op->n > 8 || end > q->avail || end + op->rest > q->limit ||
+        (ld_load_raw(q->frame + q->pos) ^ op->delimiter) & op->mask)
+        return false;
+    q->p->scan = 0;
+    q->pos = end;
+    return true;
+}
+
+/* Ops from OP on.  Returns the one that needs care, or the last. */
+INLINED const struct ld_op *run(struct quick *q, const struct ld_op *op)
+{
     for (;; op++) {
+        bool done;
+
         switch (op->code) {
-        case LD_OP_DONE:
-            p->pos = (uint32_t)pos;
-            p->count = (uint32_t)(v - values);
-            return LD_OK;
-        case LD_OP_FIXED:
-            start = pos + op->n;
-            if (start > avail || start + op->rest > most ||
-                !gather_run(f, op, frame, pos, p->regs, v))
-                goto careful;
-            v += op->gathers;
-            pos = start;
-            continue;
-        case LD_OP_PREFIXED:
-            start = pos + op->size;
-            len = ld_load(frame + pos, op->big);
-            len = op->big ? len >> (64 - 8 * op->size) : len & op->mask;
-            break;
-        case LD_OP_COUNTED:
-            start = pos + short_varint(op->enc, frame + pos, &len);
-            if (start == pos)
-                goto careful;
-            break;
-        case LD_OP_BYTES:
-            start = pos;
-            len = (uint64_t)p->regs[op->ref];
-            if (len > LD_FORMAT_BIG)
-                goto careful;
-            len += (uint64_t)op->adjust;
-            break;
-        default: goto careful;
+        case LD_OP_FIXED: done = run_fixed(q, op); break;
+        case LD_OP_PREFIXED: done = run_prefixed(q, op); break;
+        case LD_OP_COUNTED: done = run_counted(q, op); break;
+        case LD_OP_BYTES: done = run_bytes(q, op); break;
+        case LD_OP_UNTIL: done = run_until(q, op); break;
+        case LD_OP_LITERAL: done = run_literal(q, op); break;
+        default: return op;
         }
-        if (start > avail || len > op->max || len > avail - start ||
-            start + len + op->rest > most)
-            goto careful;
-        if (!op->hidden) {
-            v->s.off = (uint32_t)start;
-            v->s.len = (uint32_t)len;
-            v++;
-        }
-        pos = start + len;
+        if (!done)
+            return op;
     }
-careful:
-    p->pos = (uint32_t)pos;
-    p->count = (uint32_t)(v - values);
+}
+
+static enum ld_status unpack(const struct ld_format *f, struct ld_parse *p,
+                             const uint8_t *frame, size_t avail, size_t limit,
+                             union ld_value *values)
+{
+    struct quick q;
+    const struct ld_op *op;
+
+    q.f = f;
+    q.p = p;
+    q.frame = frame;
+    q.v = values + p->count;
+    q.avail = avail;
+    q.limit = limit < LD_FORMAT_BIG ? limit : LD_FORMAT_BIG;
+    q.pos = p->pos;
+    op = run(&q, f->ops + p->pc);
+    p->pos = (uint32_t)q.pos;
+    p->count = (uint32_t)(q.v - values);
+    if (op->code == LD_OP_DONE)
+        return LD_OK;
     p->pc = (uint32_t)(op - f->ops);
     return ld_unpack_careful(f, p, frame, avail, limit, values);
 }
@@ -124,7 +226,9 @@ enum ld_status ld_unpack(const struct ld_format *f, struct ld_parse *p,
     uint32_t n = f->plain;
 
     if (n == 0 || n > avail || n > limit)
-        return run(f, p, frame, avail, limit, values);
+        return unpack(f, p, frame, avail, limit, values);
+    if (f->lanes)
+        return ld_unpack_lanes(f, p, frame, values);
     gather_ints(f->gathers, f->ops->gathers, frame, values);
     p->pos = n;
     p->count = f->ops->gathers;

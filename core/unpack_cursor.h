@@ -125,6 +125,10 @@ enum ld_status ld_unpack_careful(const struct ld_format *f, struct ld_parse *p,
                                  const uint8_t *frame, size_t avail,
                                  size_t limit, union ld_value *values);
 
+/* A plain format with lanes, all of whose bytes are there. */
+enum ld_status ld_unpack_lanes(const struct ld_format *f, struct ld_parse *p,
+                               const uint8_t *frame, union ld_value *v);
+
 /* Ops of their own files. */
 enum ld_status ld_unpack_number(struct ld_cursor *r, const struct ld_op *op);
 enum ld_status ld_unpack_counted(struct ld_cursor *r, const struct ld_op *op);

@@ -3,25 +3,37 @@
 
 #include "vm.h"
 
+/* The connection that H stands for, which is mostly the one that runs. */
+static inline struct ld_conn *find(const struct ld_vm *vm, int64_t h)
+{
+    const struct ld_pool *pool = vm->pool;
+
+    return h == pool->reader ? pool->running : ld_conn_find(pool, h);
+}
+
 static int leaf_unpack(struct ld_vm *vm, int64_t h, uint32_t format,
                        uint32_t flags)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_pool *pool = vm->pool;
+    const struct ld_format *f = vm->formats[format - 1];
+    struct ld_conn *c;
 
-    return c ? (int)ld_conn_unpack(c, vm->formats[format - 1], flags)
-             : LD_CLOSED;
+    if (h == pool->reader)
+        return (int)ld_conn_unpack_running(pool->running, f, flags);
+    c = ld_conn_find(pool, h);
+    return c ? (int)ld_conn_unpack(c, f, flags) : LD_CLOSED;
 }
 
 static int leaf_read(struct ld_vm *vm, int64_t h, uint32_t n, uint32_t flags)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c ? (int)ld_conn_read(c, n, flags) : LD_CLOSED;
 }
 
 static int leaf_some(struct ld_vm *vm, int64_t h, uint32_t max, uint32_t flags)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c ? (int)ld_conn_some(c, max, flags) : LD_CLOSED;
 }
@@ -29,7 +41,7 @@ static int leaf_some(struct ld_vm *vm, int64_t h, uint32_t max, uint32_t flags)
 static int leaf_piece(struct ld_vm *vm, int64_t h, const char *delimiter,
                       uint32_t size, uint32_t flags)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     if (size == 0 || size > LD_FORMAT_DELIMITER)
         return LD_RANGE;
@@ -39,14 +51,14 @@ static int leaf_piece(struct ld_vm *vm, int64_t h, const char *delimiter,
 
 static int leaf_skip(struct ld_vm *vm, int64_t h, double n)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c ? (int)ld_conn_skip(c, (uint64_t)n) : LD_CLOSED;
 }
 
 static int leaf_fill(struct ld_vm *vm, int64_t h, int64_t buffer, double n)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
     struct ld_lua_buffer *b = ld_vm_buffer(vm, buffer);
 
     if (!c)
@@ -63,7 +75,7 @@ static int leaf_fill(struct ld_vm *vm, int64_t h, int64_t buffer, double n)
 
 static int leaf_write(struct ld_vm *vm, int64_t h, const char *p, size_t n)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
     struct ld_chain *out = c ? ld_conn_output(c) : NULL;
 
     if (!out)
@@ -76,7 +88,7 @@ static int leaf_write(struct ld_vm *vm, int64_t h, const char *p, size_t n)
 
 static int leaf_write_args(struct ld_vm *vm, int64_t h, uint32_t count)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
     struct ld_chain *out = c ? ld_conn_output(c) : NULL;
 
     if (!out) {
@@ -91,7 +103,7 @@ static int leaf_write_args(struct ld_vm *vm, int64_t h, uint32_t count)
 
 static int leaf_write_buffer(struct ld_vm *vm, int64_t h, int64_t buffer)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
     struct ld_lua_buffer *b = ld_vm_buffer(vm, buffer);
     struct ld_chain *out = c ? ld_conn_output(c) : NULL;
 
@@ -109,7 +121,7 @@ static int leaf_write_buffer(struct ld_vm *vm, int64_t h, int64_t buffer)
 static int leaf_pack(struct ld_vm *vm, int64_t h, uint32_t format,
                      uint32_t count)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
     struct ld_chain *out = c ? ld_conn_output(c) : NULL;
     enum ld_status st;
 
@@ -125,14 +137,14 @@ static int leaf_pack(struct ld_vm *vm, int64_t h, uint32_t format,
 
 static int leaf_flush(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c ? (int)ld_conn_flush(c) : LD_OK;
 }
 
 static int leaf_enter(struct ld_vm *vm, int64_t h, uint32_t state)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c ? (int)ld_conn_enter(c, state) : LD_OK;
 }
@@ -140,7 +152,7 @@ static int leaf_enter(struct ld_vm *vm, int64_t h, uint32_t state)
 static int leaf_timeout(struct ld_vm *vm, int64_t h, uint32_t state,
                         double idle, double total)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     if (!c)
         return LD_OK;
@@ -151,7 +163,7 @@ static int leaf_timeout(struct ld_vm *vm, int64_t h, uint32_t state,
 
 static int leaf_shutdown(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     if (c)
         ld_conn_shutdown(c);
@@ -160,7 +172,7 @@ static int leaf_shutdown(struct ld_vm *vm, int64_t h)
 
 static int leaf_close(struct ld_vm *vm, int64_t h, int reset)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     if (c)
         ld_conn_doom(c, LD_CLOSED, reset != 0);
@@ -169,28 +181,28 @@ static int leaf_close(struct ld_vm *vm, int64_t h, int reset)
 
 static double leaf_unsent(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c ? (double)ld_conn_unsent(c) : 0;
 }
 
 static double leaf_unread(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c ? ld_conn_unread(c) : 0;
 }
 
 static int leaf_alive(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c && c->phase == LD_PHASE_OPEN && !c->doom;
 }
 
 static int leaf_is_running(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = find(vm, h);
 
     return c && vm->pool->running == c;
 }
@@ -199,7 +211,7 @@ static int leaf_hook(struct ld_vm *vm, int on)
 {
     int was = vm->pool->in_hook;
 
-    vm->pool->in_hook = on != 0;
+    ld_pool_run(vm->pool, vm->pool->running, on != 0);
     return was;
 }
 

@@ -267,14 +267,14 @@ static int l_is_idle(lua_State *L)
     return 1;
 }
 
-/* core.state_of(handle) -> index of its state, from 1 */
+/* core.state_of(handle) -> index of its state, from 1; nil before the first */
 static int l_state_of(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
     struct ld_conn *c =
         ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
 
-    if (!c)
+    if (!c || c->state == LD_NO_STATE)
         return 0;
     lua_pushinteger(L, c->state + 1);
     return 1;

@@ -176,11 +176,12 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, lua_State *co,
                    int nargs)
 {
     struct ld_conn *outer = vm->pool->running;
+    bool in_hook = vm->pool->in_hook;
     int r;
 
-    vm->pool->running = c;
+    ld_pool_run(vm->pool, c, false);
     r = lua_resume(co, nargs);
-    vm->pool->running = outer;
+    ld_pool_run(vm->pool, outer, in_hook);
     pace_gc(vm);
     if (r == 0) {
         done(vm, c, co);

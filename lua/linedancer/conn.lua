@@ -5,7 +5,7 @@
 -- read_until lines. Inside a frame use expect, slice, skip, body, read_into: an end there raises `truncated`.
 -- Writes never wait. Errors are objects of linedancer.errors.
 local api = require "linedancer.api"
-local await = require("linedancer.await").await
+local await, missed = require("linedancer.await").await, require("linedancer.await").missed
 local bytes = require "linedancer.bytes"
 local errors = require "linedancer.errors"
 local formats = require "linedancer.format"
@@ -18,7 +18,8 @@ local leaf_read, leaf_some, leaf_piece, leaf_skip, leaf_fill =
   leaf.read, leaf.some, leaf.piece, leaf.skip, leaf.fill
 local leaf_write, leaf_write_args, leaf_write_buffer, leaf_flush =
   leaf.write, leaf.write_args, leaf.write_buffer, leaf.flush
-local OPENS, KEEP, NOWAIT, EOF = api.OPENS, api.KEEP, api.NOWAIT, status.EOF
+local OPENS, KEEP, NOWAIT, EOF, AGAIN = api.OPENS, api.KEEP, api.NOWAIT, status.EOF, status.AGAIN
+local yield, WAIT = coroutine.yield, api.WAIT
 local format_of, set_arg, is_buffer, Slice = formats.of, bytes.set_arg, bytes.is_buffer, bytes.Slice
 local str = ffi.string
 
@@ -83,7 +84,8 @@ function conn:read_some(max)
   max = max or 65536
   if max < 1 then error("at least one byte must be read", 2) end
   local st = leaf_some(W, self[1], max, OPENS)
-  if st ~= 0 and await(self, st) == EOF then return nil end
+  if st == AGAIN then st = yield(WAIT) end
+  if st ~= 0 then return missed(self, st) end
   return string_result()
 end
 

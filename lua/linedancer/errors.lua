@@ -28,7 +28,8 @@ function Error:__tostring()
   if self.field then parts[#parts + 1] = "field " .. tostring(self.field) end
   if self.offset then parts[#parts + 1] = "offset " .. self.offset end
   local where = #parts > 0 and " (" .. table.concat(parts, ", ") .. ")" or ""
-  return self.code .. ": " .. self.message .. where
+  local line = self.code .. ": " .. self.message .. where
+  return (line:gsub("%s*\n%s*", " | "):gsub("%c", "?"))
 end
 
 --- A new error object. MESSAGE defaults to what CODE means. DETAILS (may be nil): offset, field.
@@ -49,14 +50,24 @@ function M.is(x)
   return getmetatable(x) == Error
 end
 
+-- What LuaJIT says when a read waits where its coroutine cannot be suspended.
+local PINNED = "attempt to yield across C%-call boundary"
+
+-- X, which anybody may have raised, as text.
+local function text_of(x)
+  local ok, text = pcall(tostring, x)
+  if not ok or type(text) ~= "string" then return "an error value whose __tostring failed" end
+  if type(x) == "table" and text:find "^table: " then return "an error object without __tostring: " .. text end
+  if type(x) == "string" and text:find(PINNED) then
+    return "a read cannot wait inside a callback of table.sort, string.gsub, require or another C function: " .. text
+  end
+  return text
+end
+
 --- Any error value as an error object; a foreign one gets the code "error".
 function M.wrap(x, conn, traceback)
   if M.is(x) then return x end
-  local ok, text = pcall(tostring, x)
-  if type(x) == "table" and ok and not (getmetatable(x) or {}).__tostring then
-    text = "an error object without __tostring: " .. text
-  end
-  return M.new("error", ok and text or "an error value whose __tostring failed", conn, { traceback = traceback })
+  return M.new("error", text_of(x), conn, { traceback = traceback })
 end
 
 return M

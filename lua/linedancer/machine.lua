@@ -15,14 +15,13 @@ require "linedancer.coroutines"
 local M = {}
 
 local W, core, leaf, status = api.vm, api.core, api.struct, api.status
-local enter_state, set_hook = leaf.enter, leaf.hook
+local set_hook = leaf.hook
 local AGAIN, WAIT = status.AGAIN, api.WAIT
 local yield = coroutine.yield
 local methods, facts = conns.methods, conns.facts
 
-if not api.jit then
-  enter_state = function(_, handle, index) return core.enter(handle, index) end
-end
+-- Assigned once, so that a trace knows which function it is.
+local enter_state = api.jit and leaf.enter or function(_, handle, index) return core.enter(handle, index) end
 
 -- The class's own table has what all its connections share, and the methods, so that one lookup finds either.
 local function new_class(machine)
@@ -79,13 +78,19 @@ local function call_hook(fn, ...)
   return done(pcall(fn, ...))
 end
 
+-- Only on_error can name a state when there is none to come FROM.
+local function who(from) return from and "state " .. from or "on_error" end
+
 local function unknown_state(machine, from, name)
   if type(name) ~= "string" then
-    error(("state %s returned %s: a state returns the name of the next one, or nothing"):format(from,
+    error(("%s returned %s: a state returns the name of the next one, or nothing"):format(who(from),
       shape.describe(name)), 0)
   end
-  error(("state %s returned '%s', which is no state%s"):format(from or "?", name,
-    suggest.hint(name, machine.names)), 0)
+  error(("%s returned '%s', which is no state%s"):format(who(from), name, suggest.hint(name, machine.names)), 0)
+end
+
+local function too_many(from)
+  error(who(from) .. " returned more than 7 values for the next state: use a table", 0)
 end
 
 local function run_enter(state, conn, from)
@@ -93,26 +98,33 @@ local function run_enter(state, conn, from)
   if not ok then error(err, 0) end
 end
 
--- A coroutine's body: from state NAME (the initial one when nil) until a state returns nothing. A transition is one
--- call into the core, which starts the state's deadlines.
-local function run(conn, name, a, b, c, d, e, f, g)
+-- Enter state NAME: one call into the core, which starts its deadlines. Returns its function.
+local function enter(conn, name)
   local machine = conn.machine
-  local states = machine.states
-  local from, extra
-  name = name or machine.initial
-  repeat
-    local state = states[name]
-    if not state then unknown_state(machine, from, name) end
-    local st = enter_state(W, conn[1], state.index)
-    if st == AGAIN then
-      st = yield(WAIT)
-      if st ~= 0 then raise(conn, st) end
-    end
-    if state.enter then run_enter(state, conn, from) end
-    from = name
-    name, a, b, c, d, e, f, g, extra = state.run(conn, a, b, c, d, e, f, g)
-    if extra ~= nil then error("state " .. from .. " returned more than 7 values for the next one: use a table", 0) end
-  until name == nil
+  local state = machine.states[name]
+  if not state then unknown_state(machine, conn.state, name) end
+  local from = state.enter and conn.state
+  local st = enter_state(W, conn[1], state.index)
+  if st ~= 0 then
+    if st == AGAIN then st = yield(WAIT) end
+    if st ~= 0 then raise(conn, st) end
+  end
+  if state.enter then run_enter(state, conn, from or nil) end
+  return state.run
+end
+
+-- A coroutine's body: from state NAME (the initial one when nil) until a state returns nothing. Its frame stays below
+-- every wait, so it has no local that it can do without: a thread begins with 40 slots, and doubling them costs 440 bytes.
+local function run(conn, name, a, b, c, d, e, f, g, extra)
+  if name == nil then
+    name = conn.machine.initial
+  else
+    conn[2], conn[3] = nil, nil -- on_error goes on: it has not ended after all
+  end
+  while name ~= nil do
+    if extra ~= nil then too_many(conn.state) end
+    name, a, b, c, d, e, f, g, extra = enter(conn, name)(conn, a, b, c, d, e, f, g)
+  end
 end
 
 local function describe(conn)
@@ -129,14 +141,12 @@ end
 
 -- What the end of a connection is called: the text given, else an error code.
 local function reason_of(conn, err)
-  if err.code == "closed" then return conn[2] or "closed" end
   if err.code == "fail" then return err.message end
   return err.code
 end
 
 local function failed(conn, err)
   local machine = conn.machine
-  if err.code == "closed" and conn[2] then return nil end
   report(conn, err)
   if not machine.on_error then return nil end
   local result = { call_hook(machine.on_error, conn, err) }
@@ -149,17 +159,14 @@ end
 --- The coroutine of CONN is over: ERR is nil, or the name of a status when the core gave up on it, or, with a
 -- TRACEBACK, what it raised. May return a state to go on in, and its values.
 local function finish(conn, err, traceback)
-  if err == nil then
+  if err == nil and not traceback then
     conn[2] = conn[2] or "done"
     return nil
   end
   err = traceback and errors.wrap(err, conn, traceback) or errors.new(err, nil, conn)
-  conn[3] = err
-  local function keep_reason(state, ...)
-    if state == nil then conn[2] = reason_of(conn, err) end
-    return state, ...
-  end
-  return keep_reason(failed(conn, err))
+  if err.code == "closed" and conn[2] then return nil end -- as the handler asked for
+  conn[2], conn[3] = reason_of(conn, err), err
+  return failed(conn, err)
 end
 
 --- The transport of CONN has closed.

@@ -1,41 +1,45 @@
 --- linedancer.format.reader: generates the functions that read a frame from a connection.
 --
 -- attach(format) adds read (may open a frame: nil at a clean end), expect, peek and try, each taking a conn, and
--- text_values, which takes the last frame's values as strings and numbers. Formats without groups only.
+-- text_values, which takes the last frame's values as strings and numbers. Formats without groups only. The functions
+-- yield themselves, not in a helper: each frame below a wait costs every idle connection memory.
 local api = require "linedancer.api"
-local await = require("linedancer.await").await
+local awaiting = require "linedancer.await"
 local bytes = require "linedancer.bytes"
 local ffi = require "ffi"
 
 local M = {}
 
 local TEMPLATE = [[
-local leaf, core_unpack, core_values, await, R, V, W, ID, str, Slice, OPENS, KEEP, NOWAIT, AGAIN = ...
-local READ, PEEK, TRY = OPENS, OPENS + KEEP, OPENS + NOWAIT
+local leaf, core_unpack, core_values, await, missed, yield, WAIT, R, V, W, ID, str, Slice, FORMAT = ...
+local READ, PEEK, TRY, AGAIN = $flags
 local M = {}
 
 function M.read(conn)
   local st = leaf(W, conn[1], ID, READ)
-  if st ~= 0 and await(conn, st) ~= 0 then return nil end
+  if st == AGAIN then st = yield(WAIT) end
+  if st ~= 0 then return missed(conn, st, FORMAT) end
   return $conn
 end
 
 function M.expect(conn)
   local st = leaf(W, conn[1], ID, 0)
-  if st ~= 0 then await(conn, st) end
+  if st == AGAIN then st = yield(WAIT) end
+  if st ~= 0 then return missed(conn, st, FORMAT) end
   return $conn
 end
 
 function M.peek(conn)
   local st = leaf(W, conn[1], ID, PEEK)
-  if st ~= 0 and await(conn, st) ~= 0 then return nil end
+  if st == AGAIN then st = yield(WAIT) end
+  if st ~= 0 then return missed(conn, st, FORMAT) end
   return $conn
 end
 
 function M.try(conn)
   local st = leaf(W, conn[1], ID, TRY)
-  if st == AGAIN then return nil, R.need end
-  if st ~= 0 and await(conn, st) ~= 0 then return nil, 0 end
+  if st == AGAIN and R.need > 0 then return nil, R.need end
+  if st ~= 0 and await(conn, st, FORMAT) ~= 0 then return nil, 0 end
   return $conn
 end
 
@@ -48,19 +52,19 @@ return M
 
 -- With the JIT off, one C call that pushes the values is faster than an FFI call and a load for each of them.
 local DIRECT = [[
-local leaf, core_unpack, core_values, await, R, V, W, ID, str, Slice, OPENS, KEEP, NOWAIT, AGAIN = ...
-local READ, PEEK, TRY = OPENS, OPENS + KEEP, OPENS + NOWAIT
+local leaf, core_unpack, core_values, await, missed, yield, WAIT, R, V, W, ID, str, Slice, FORMAT = ...
+local READ, PEEK, TRY, AGAIN = $flags
 local M = {}
 
 local function finish(conn, st, ...)
   if st == 0 then return ... end
-  if await(conn, st) ~= 0 then return nil end
+  if await(conn, st, FORMAT) ~= 0 then return nil end
   return core_values(ID)
 end
 
 local function finish_try(conn, st, ...)
-  if st == AGAIN then return nil, R.need end
-  if st ~= 0 and await(conn, st) ~= 0 then return nil, 0 end
+  if st == AGAIN and R.need > 0 then return nil, R.need end
+  if st ~= 0 and await(conn, st, FORMAT) ~= 0 then return nil, 0 end
   return ...
 end
 
@@ -75,6 +79,9 @@ end
 
 return M
 ]]
+
+-- Constants in the text become constants of the trace.
+local FLAGS = ("%d, %d, %d, %d"):format(api.OPENS, api.OPENS + api.KEEP, api.OPENS + api.NOWAIT, api.status.AGAIN)
 
 local VALUE = {
   number = "V[%d].n", int64 = "V[%d].i", uint64 = "V[%d].u",
@@ -102,11 +109,11 @@ function M.attach(format)
   local shape = format.shape
   local direct = not api.jit and not (shape.slices or shape.named or shape.wide)
   local code = (direct and DIRECT or TEMPLATE):gsub("%$(%a+)", {
-    conn = expression(format, true), text = expression(format, false),
+    conn = expression(format, true), text = expression(format, false), flags = FLAGS,
   })
   local chunk = assert(loadstring(code, "=format " .. format.source))
-  local made = chunk(api.struct.unpack, api.core.unpack, api.core.values, await, api.result, api.values, api.vm,
-    format.id, ffi.string, bytes.Slice, api.OPENS, api.KEEP, api.NOWAIT, api.status.AGAIN)
+  local made = chunk(api.struct.unpack, api.core.unpack, api.core.values, awaiting.await, awaiting.missed,
+    coroutine.yield, api.WAIT, api.result, api.values, api.vm, format.id, ffi.string, bytes.Slice, format)
   for name, fn in pairs(made) do format[name] = fn end
 end
 

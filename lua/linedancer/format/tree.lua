@@ -146,7 +146,7 @@ function M.attach(format)
   local function read(flags)
     return function(conn)
       local st = leaf(W, conn[1], id, flags)
-      if st ~= 0 and await(conn, st) ~= 0 then return nil end
+      if st ~= 0 and await(conn, st, format) ~= 0 then return nil end
       return take(root, named, conn)
     end
   end
@@ -155,8 +155,8 @@ function M.attach(format)
 
   function format.try(conn)
     local st = leaf(W, conn[1], id, OPENS + NOWAIT)
-    if st == AGAIN then return nil, R.need end
-    if st ~= 0 and await(conn, st) ~= 0 then return nil, 0 end
+    if st == AGAIN and R.need > 0 then return nil, R.need end
+    if st ~= 0 and await(conn, st, format) ~= 0 then return nil, 0 end
     return take(root, named, conn)
   end
 

@@ -1,5 +1,7 @@
-"""Runs a row: starts its servers, measures them in interleaved rounds, and
-keeps every sample. What fails or is missing stays in the result by name."""
+"""Runs a row: rounds of short measurements that take turns, so that all see
+the same machine, each round with servers started afresh, because one process
+differs from the next of the same program by more than one moment from the
+next. What fails or is missing stays in the result by name."""
 
 import statistics
 
@@ -8,12 +10,11 @@ from .processes import Failure
 from .servers import Missing
 
 IDLE_ROUNDS = 3
-TURNS = 3  # of the first and ours within a round
 
 
 class Result:
-    """The samples of one entrant, and their ratios to the row's first: those
-    of the first itself show how steady the machine is."""
+    """The samples of one entrant and, by round, their ratios to those of the
+    row's first; the ratios of the first show how steady the machine is."""
 
     def __init__(self, entrant):
         self.entrant = entrant
@@ -29,117 +30,143 @@ class Result:
         progress("%s: %s" % (self.entrant.label, error))
 
 
-def start(results, progress):
-    """Start every entrant; returns servers by result."""
-    running = {}
-    for result in results:
-        try:
-            running[result] = servers.start(result.entrant.peer,
-                                            result.entrant.mode)
-        except (Missing, Failure) as error:
-            result.give_up(error, progress)
-    return running
+class Table:
+    """One table of a row: its results, and how a server is sampled."""
+
+    def __init__(self, title, entrants, sample):
+        self.title = title
+        self.results = [Result(entrant) for entrant in entrants]
+        self.sample = sample
 
 
-def schedule(results):
-    """The order within a round: the first and ours in turn, then peers."""
+def start(result, prepare, progress):
+    """A started and prepared server, or None with the trouble noted."""
+    server = None
+    try:
+        server = servers.start(result.entrant.peer, result.entrant.mode)
+        prepare(server)
+        return server
+    except (Missing, Failure) as error:
+        result.give_up(error, progress)
+        if server:
+            server.stop()
+        return None
+
+
+def schedule(results, turns):
+    """The first and ours in turn; then the first and each peer, twice."""
     ours = [r for r in results if r.entrant.peer == "linedancer"]
     peers = [r for r in results[1:] if r not in ours]
-    return ([results[0]] + ours) * TURNS + peers
+    return (([results[0]] + ours) * turns
+            + ([results[0]] + peers) * (2 if peers else 0) + [results[0]])
 
 
 def compare(timeline, first):
-    """Each sample's ratio to the mean of the first's samples before and
-    after it, so that a drift of the machine cancels out."""
+    """The ratios of a round: each sample to the mean of the first's before
+    and after it, so that a drift of the machine cancels out."""
+    ratios = {}
     for at, (result, sample) in enumerate(timeline):
         before = [s["cpu_us"] for r, s in timeline[:at] if r is first][-1:]
         after = [s["cpu_us"] for r, s in timeline[at + 1:] if r is first][:1]
         if before or after:
-            result.ratios.append(sample["cpu_us"]
-                                 / statistics.mean(before + after))
+            ratios.setdefault(result, []).append(
+                sample["cpu_us"] / statistics.mean(before + after))
+    for result, found in ratios.items():
+        result.ratios.append(found)
 
 
-def rounds_of(results, running, count, sample, progress):
-    """COUNT rounds of SAMPLE(server)."""
+def play(table, running, turns, progress):
+    """One round of a table."""
     timeline = []
-    for number in range(1, count + 1):
-        for result in schedule(results):
-            if result not in running or result.trouble:
-                continue
-            progress("%s, round %d of %d" % (result.entrant.label, number,
-                                             count))
-            try:
-                got = sample(running[result])
-            except Failure as error:
-                result.give_up(error, progress)
-                continue
-            result.samples.append(got)
-            timeline.append((result, got))
-    compare(timeline, results[0])
+    for result in schedule(table.results, turns):
+        server = running.get(result.entrant)
+        if server is None or result.trouble:
+            continue
+        try:
+            sample = table.sample(server)
+        except Failure as error:
+            result.give_up(error, progress)
+            continue
+        result.samples.append(sample)
+        timeline.append((result, sample))
+    compare(timeline, table.results[0])
 
 
-def stop(running):
-    for server in running.values():
-        server.stop()
+def spread_trouble(tables):
+    """An entrant that could not start takes part in no table."""
+    for table in tables[1:]:
+        for known, result in zip(tables[0].results, table.results):
+            if known.trouble and not result.trouble:
+                result.trouble, result.failed = known.trouble, known.failed
+
+
+def compete(tables, prepare, options, turns, progress):
+    """All rounds; the tables have the same entrants in the same order."""
+    for number in range(1, options.rounds + 1):
+        running = {}
+        for result in tables[0].results:
+            if not result.trouble:
+                progress("round %d of %d: starting %s" % (
+                    number, options.rounds, result.entrant.label))
+                running[result.entrant] = start(result, prepare, progress)
+        spread_trouble(tables)
+        for table in tables:
+            progress("round %d of %d: measuring %s" % (
+                number, options.rounds, table.title or "all in turn"))
+            play(table, running, turns, progress)
+        for server in running.values():
+            if server:
+                server.stop()
+    return tables
 
 
 def throughput(row, entrants, options, progress):
-    results = [Result(entrant) for entrant in entrants]
-    running = start(results, progress)
-    for result, server in list(running.items()):
-        try:
-            measure.probe(server, row.load)
-        except Failure as error:
-            result.give_up(error, progress)
-    rounds_of(results, running, options.rounds,
-              lambda server: measure.throughput(
-                  server, row.load, options.seconds, options.warmup),
-              progress)
-    stop(running)
-    return [(None, results)]
+    def sample(server):
+        return measure.throughput(server, row.load, options.seconds, 0.05)
+
+    def warm_up(server):
+        measure.throughput(server, row.load, options.warmup, 0)
+
+    return compete([Table(None, entrants, sample)], warm_up, options,
+                   options.turns, progress)
+
+
+def redis(row, entrants, options, progress):
+    """As many operations of a kind for each as the first does in the time."""
+    servers.need("redis-tools", "redis-benchmark")
+    operations = {}
+
+    def sampler(command, depth):
+        def sample(server):
+            if (command, depth) not in operations:
+                operations[command, depth] = measure.redis_operations(
+                    server, command, depth, options.redis_seconds)
+            return measure.redis(server, command, depth,
+                                 operations[command, depth])
+        return sample
+
+    tables = [Table("%s, -P %d" % (command, depth), entrants,
+                    sampler(command, depth)) for command, depth in row.load]
+    return compete(tables, measure.redis_fill, options, 2, progress)
 
 
 def idle(row, entrants, options, progress):
     """A fresh server each time: freed memory would hide the next cost."""
-    results = [Result(entrant) for entrant in entrants]
+    table = Table(None, entrants, lambda s: measure.idle(s, row.load))
     for number in range(1, min(options.rounds, IDLE_ROUNDS) + 1):
-        for result in results:
+        for result in table.results:
             if result.trouble:
                 continue
-            progress("%s, round %d" % (result.entrant.label, number))
-            running = start([result], progress)
+            progress("round %d: %s" % (number, result.entrant.label))
+            server = start(result, measure.probe, progress)
             try:
-                for server in running.values():
-                    result.samples.append(measure.idle(server, row.load))
+                if server:
+                    result.samples.append(table.sample(server))
             except Failure as error:
                 result.give_up(error, progress)
-            stop(running)
-    return [(None, results)]
-
-
-def redis(row, entrants, options, progress):
-    servers.need("redis-tools", "redis-benchmark")
-    tables = [("%s, -P %d" % step, [Result(entrant) for entrant in entrants])
-              for step in row.load]
-    first = tables[0][1]
-    running = start(first, progress)
-    for result in list(running):
-        try:
-            progress("%s, filling" % result.entrant.label)
-            measure.redis_fill(running[result])
-        except Failure as error:
-            result.give_up(error, progress)
-    for (command, depth), (title, results) in zip(row.load, tables):
-        for old, new in zip(first, results):
-            new.trouble, new.failed = old.trouble, old.failed
-        by_result = {new: running[old] for old, new in zip(first, results)
-                     if old in running}
-        rounds_of(results, by_result, options.rounds,
-                  lambda server, c=command, d=depth: measure.redis(
-                      server, c, d, options.redis_seconds),
-                  lambda text, t=title: progress("%s: %s" % (t, text)))
-    stop(running)
-    return tables
+            if server:
+                server.stop()
+    return [table]
 
 
 CONTESTS = {"throughput": throughput, "idle": idle, "redis": redis}

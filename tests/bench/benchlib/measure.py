@@ -16,23 +16,27 @@ REDIS_KEYS = 100000
 REDIS_VALUE = "v:__rand_int__:" + "x" * 25  # __rand_int__ becomes 12 digits
 
 
-def load(server, arguments, *more):
-    """Run the load generator against a server."""
-    command = [servers.program("load"), "--port", str(server.port),
-               "--pid", ",".join(map(str, server.process.pids()))]
+def run_against(server, command):
+    """Run a client; if it fails, say what the server said as well."""
     try:
-        printed = processes.run(command + arguments + list(more))
+        return processes.run(command)
     except Failure as error:
         server.process.check()
         raise Failure("%s\nserver: %s" % (
-            error, server.process.said()[-600:])) from error
-    return json.loads(printed)
+            error, server.process.said().strip()[-600:])) from error
 
 
-def probe(server, arguments):
-    """See that a server answers before it is measured."""
-    load(server, arguments, "--connections", "1", "--seconds", "0.05",
-         "--warmup", "0")
+def load(server, arguments, *more):
+    """Run the load generator against a server."""
+    return json.loads(run_against(server, [
+        servers.program("load"), "--port", str(server.port), "--pid",
+        ",".join(map(str, server.process.pids()))] + arguments + list(more)))
+
+
+def probe(server):
+    """See that a server echoes, and let it do its first-time work."""
+    load(server, ["--mode", "echo"], "--connections", "1", "--seconds",
+         "0.05", "--warmup", "0")
 
 
 def throughput(server, arguments, seconds, warmup):
@@ -53,7 +57,6 @@ def settled_memory(server):
 
 def idle(server, arguments):
     """Bytes per connection that has echoed one message and gone quiet."""
-    probe(server, ["--mode", "echo"])
     before = settled_memory(server)
     command = [servers.program("load"), "--port", str(server.port),
                "--connections", str(IDLE_CONNECTIONS)] + arguments
@@ -74,8 +77,8 @@ def idle(server, arguments):
 def redis_benchmark(server, command, depth, operations):
     key = ["key:__rand_int__"]
     arguments = key + [REDIS_VALUE] if command == "SET" else key
-    printed = processes.run(
-        ["redis-benchmark", "-p", str(server.port), "-c", "50",
+    printed = run_against(
+        server, ["redis-benchmark", "-p", str(server.port), "-c", "50",
          "-r", str(REDIS_KEYS), "-P", str(depth), "-n", str(operations),
          "--csv", command] + arguments)
     lines = list(csv.DictReader(printed.strip().splitlines()))
@@ -89,10 +92,13 @@ def redis_fill(server):
     redis_benchmark(server, "SET", 16, 3 * REDIS_KEYS)
 
 
-def redis(server, command, depth, seconds):
-    """CPU per operation; a short run says how many fill the time."""
-    rate = float(redis_benchmark(server, command, depth, 50000)["rps"])
-    operations = max(50000, int(rate * seconds))
+def redis_operations(server, command, depth, seconds):
+    """How many operations fill the time, going by a short run."""
+    result = redis_benchmark(server, command, depth, 50000)
+    return max(50000, int(float(result["rps"]) * seconds))
+
+
+def redis(server, command, depth, operations):
     pids = server.process.pids()
     before = processes.cpu_seconds(pids)
     result = redis_benchmark(server, command, depth, operations)

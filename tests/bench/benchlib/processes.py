@@ -76,6 +76,7 @@ class Process:
     def __init__(self, command, core=SERVER_CORE, env=None, pass_fds=(),
                  **options):
         self.command = command
+        self.family = []
         self.log = tempfile.NamedTemporaryFile(prefix="bench-", suffix=".log")
         options.setdefault("stdin", subprocess.DEVNULL)
         options.setdefault("stdout", self.log)
@@ -120,9 +121,15 @@ class Process:
                          % (pattern, START_TIMEOUT))
 
     def pids(self):
-        """The process, what it started, and what that started."""
+        """The process, what it started, and what that started, once that
+        stays the same from one look to the next."""
         self.check()
-        return descendants(self.popen.pid)
+        if not self.family:
+            now, end_at = None, time.monotonic() + START_TIMEOUT
+            while now != self.family and time.monotonic() < end_at:
+                now, self.family = self.family, descendants(self.popen.pid)
+                time.sleep(0.05)
+        return self.family
 
     def stop(self):
         if self not in _running:

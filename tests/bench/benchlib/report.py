@@ -5,6 +5,8 @@ import platform
 import statistics
 import sys
 
+# CPU per message and ratio are medians over all samples; "rounds" are the
+# lowest and highest median of a round.
 COLUMNS = "  %-20s %10s %8s %15s %12s %9s %9s"
 IDLE_COLUMNS = "  %-20s %12s %19s %12s"
 
@@ -22,12 +24,12 @@ def goal(entrant, value, unit):
 
 def cpu_line(result, unit):
     entrant = result.entrant
-    ratio = statistics.median(result.ratios) if result.ratios else None
+    ratios = [statistics.median(found) for found in result.ratios]
+    ratio = statistics.median(sum(result.ratios, [])) if ratios else None
     return COLUMNS % (
         entrant.label, "%.3f" % median(result, "cpu_us"),
         "%.3f" % ratio if ratio else "-",
-        "%.2f-%.2f" % (min(result.ratios), max(result.ratios))
-        if ratio else "-",
+        "%.2f-%.2f" % (min(ratios), max(ratios)) if ratios else "-",
         "%.0f" % median(result, "rate"), "%.0f" % median(result, "p50_us"),
         "%.0f" % median(result, "p99_us")) + (
             goal(entrant, ratio, unit) if ratio else "")
@@ -43,17 +45,18 @@ def idle_line(result, unit):
                                                     unit)
 
 
-def table(row, title, results):
+def table(row, contents):
     """The lines of one table, one per entrant, whatever became of it."""
+    title = contents.title
     idle = row.kind == "idle"
     lines = ["%s: %s%s" % (row.name, row.title,
                            title and " -- " + title or "")]
     if idle:
-        lines.append(IDLE_COLUMNS % ("", "bytes each", "min-max", "resident"))
+        lines.append(IDLE_COLUMNS % ("", "bytes each", "rounds", "resident"))
     else:
-        lines.append(COLUMNS % ("", "CPU us", row.goal_unit, "min-max",
+        lines.append(COLUMNS % ("", "CPU us", row.goal_unit, "rounds",
                                 "per second", "p50 us", "p99 us"))
-    for result in results:
+    for result in contents.results:
         if result.samples:
             lines.append((idle_line if idle else cpu_line)(result,
                                                            row.goal_unit))

@@ -1,0 +1,138 @@
+/* conn_input.c -- where a connection's input is kept; see conn.h.
+ *
+ * Reads go to the pool's buffer.  What is unread at the end of a turn moves
+ * to a buffer of the connection's own, where a large frame is read to.
+ */
+#include <string.h>
+
+#include "conn.h"
+
+enum {
+    KEEP_MAX = 2048, /* unread bytes worth copying back to the read buffer */
+    OWN_MIN = 4096   /* a buffer of one's own is at least this large */
+};
+
+/* Keep unread input in a buffer of its own, or none. */
+enum ld_status ld_conn_stow(struct ld_conn *c)
+{
+    uint32_t unread = c->end - c->pos;
+    struct ld_blob *own;
+
+    if (!c->in)
+        return LD_OK;
+    if (unread == 0) {
+        if (c->in != c->pool->read_blob)
+            ld_blob_unref(c->in);
+        c->in = NULL;
+        c->pos = c->end = 0;
+        return LD_OK;
+    }
+    if (c->in != c->pool->read_blob)
+        return LD_OK;
+    own = ld_blob_new(c->need > unread && c->need <= c->profile->frame_limit
+                          ? c->need
+                          : unread);
+    if (!own)
+        return LD_NOMEM;
+    memcpy(own->data, c->in->data + c->pos, unread);
+    c->in = own;
+    c->pos = 0;
+    c->end = unread;
+    return LD_OK;
+}
+
+/* A buffer of C's own with room for more, its unread bytes at the front.  A
+ * large frame gets memory of just its size, so that its bytes can be shared
+ * without holding anything else. */
+static enum ld_status make_room(struct ld_conn *c)
+{
+    uint32_t unread = c->end - c->pos, want = c->need;
+    struct ld_blob *own;
+
+    if (want < 2 * unread && want <= unread + 1)
+        want = 2 * unread;
+    if (want < OWN_MIN)
+        want = OWN_MIN;
+    if (c->in->refs == 1 && c->in->size >= want) {
+        if (c->in->size - c->pos < want) {
+            memmove(c->in->data, c->in->data + c->pos, unread);
+            c->pos = 0;
+            c->end = unread;
+        }
+        return LD_OK;
+    }
+    own = ld_blob_new(want);
+    if (!own)
+        return LD_NOMEM;
+    memcpy(own->data, c->in->data + c->pos, unread);
+    ld_blob_unref(c->in);
+    c->in = own;
+    c->pos = 0;
+    c->end = unread;
+    return LD_OK;
+}
+
+/* Choose where to read to: the pool's buffer, unless much is unread. */
+static enum ld_status prepare_input(struct ld_conn *c)
+{
+    struct ld_blob *shared = c->pool->read_blob;
+    uint32_t unread = c->end - c->pos;
+
+    if (c->in && (unread > KEEP_MAX || c->need > LD_READ_SIZE / 2))
+        return make_room(c);
+    if (c->in) {
+        memcpy(shared->data, c->in->data + c->pos, unread);
+        ld_blob_unref(c->in);
+    }
+    c->in = shared;
+    c->pos = 0;
+    c->end = unread;
+    return LD_OK;
+}
+
+/* LD_WAIT_FILL with nothing buffered: straight into the buffer it is for. */
+static enum ld_status receive_into(struct ld_conn *c, struct ld_chain *into)
+{
+    uint64_t left = c->await->left;
+    size_t want = left < LD_READ_SIZE ? (size_t)left : LD_READ_SIZE, got = 0;
+    uint8_t *dst = ld_chain_reserve(
+        into, into->room >= LD_SHARE_MIN && into->room < want ? into->room
+                                                              : want);
+    enum ld_status st;
+
+    if (!dst)
+        return LD_NOMEM;
+    if (want > into->room)
+        want = into->room;
+    st = c->link.transport->read(&c->link, dst, want, &got);
+    if (!st) {
+        ld_chain_commit(into, got);
+        c->await->left -= got;
+    }
+    return st;
+}
+
+/* One read. */
+enum ld_status ld_conn_receive(struct ld_conn *c)
+{
+    enum ld_status st;
+    size_t got = 0;
+
+    if (c->wait == LD_WAIT_FILL && !c->in && c->await->left >= LD_SHARE_MIN) {
+        st = receive_into(c, c->await->into);
+    } else {
+        st = prepare_input(c);
+        if (st)
+            return st;
+        st = c->link.transport->read(&c->link, c->in->data + c->end,
+                                     c->in->size - c->end, &got);
+        c->end += (uint32_t)got;
+    }
+    if (!st)
+        c->heard = c->pool->now;
+    if (st == LD_EOF) {
+        c->eof = true;
+        st = LD_OK;
+    }
+    return st;
+}
