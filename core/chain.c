@@ -2,7 +2,8 @@
  *
  * The invariant behind `room`: it is nonzero only when the last segment ends
  * inside a blob that this chain alone writes to.  A shared segment sets it
- * to zero, so the next write starts a chunk of its own.
+ * to zero, so the next write starts a chunk of its own.  Only the last segment
+ * can be empty, and only as a chunk that waits to be written to.
  */
 #include "chain.h"
 
@@ -14,9 +15,17 @@ void ld_chain_init(struct ld_chain *q, struct ld_chunks *chunks)
     q->segments = q->inlined;
     q->head = q->count = q->room = 0;
     q->cap = LD_CHAIN_INLINE;
+    q->grain = LD_CHUNK_SIZE;
     q->bytes = 0;
     q->chunks = chunks;
     q->next = NULL;
+}
+
+void ld_chain_init_small(struct ld_chain *q, struct ld_chunks *chunks,
+                         uint32_t grain)
+{
+    ld_chain_init(q, chunks);
+    q->grain = grain;
 }
 
 void ld_chain_clear(struct ld_chain *q)
@@ -26,6 +35,29 @@ void ld_chain_clear(struct ld_chain *q)
     if (q->segments != q->inlined)
         free(q->segments);
     ld_chain_init(q, q->chunks);
+}
+
+void ld_chain_reset(struct ld_chain *q)
+{
+    struct ld_segment *s = &q->segments[q->head];
+
+    if (q->count != 1 || s->blob->refs != 1 || !s->blob->chunks ||
+        q->segments != q->inlined) {
+        ld_chain_clear(q);
+        return;
+    }
+    q->inlined[0] = (struct ld_segment){s->blob, 0, 0};
+    q->head = 0;
+    q->room = s->blob->size;
+    q->bytes = 0;
+}
+
+/* An empty last segment gives its place to the next one. */
+static void drop_empty_tail(struct ld_chain *q)
+{
+    if (q->count == 0 || q->segments[q->head + q->count - 1].len > 0)
+        return;
+    ld_blob_unref(q->segments[q->head + --q->count].blob);
 }
 
 /* Room for one more segment at the end of the array. */
@@ -59,6 +91,7 @@ static enum ld_status push(struct ld_chain *q, struct ld_blob *b, uint32_t off,
 {
     struct ld_segment *s;
 
+    drop_empty_tail(q);
     if (make_slot(q)) {
         ld_blob_unref(b);
         return LD_NOMEM;
@@ -74,11 +107,16 @@ static enum ld_status push(struct ld_chain *q, struct ld_blob *b, uint32_t off,
 
 uint8_t *ld_chain_reserve_slow(struct ld_chain *q, size_t n)
 {
-    struct ld_blob *b = n <= LD_CHUNK_SIZE ? ld_chunk_new(q->chunks)
-                                           : ld_blob_new(n);
+    struct ld_blob *b;
 
+    if (n <= LD_CHUNK_SIZE && q->grain == LD_CHUNK_SIZE)
+        b = ld_chunk_new(q->chunks);
+    else
+        b = ld_blob_new(n > q->grain ? n : q->grain);
     if (!b || push(q, b, 0, 0))
         return NULL;
+    if (q->grain < LD_CHUNK_SIZE)
+        q->grain = 2 * q->grain < LD_CHUNK_SIZE ? 2 * q->grain : LD_CHUNK_SIZE;
     q->room = b->size;
     return b->data;
 }

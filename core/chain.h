@@ -25,6 +25,7 @@ struct ld_chain {
     struct ld_segment *segments; /* inlined, or malloced */
     uint32_t head, count, cap;   /* segments [head, head + count) are used */
     uint32_t room;               /* bytes free after the last segment */
+    uint32_t grain;              /* least size of the next chunk */
     size_t bytes;
     struct ld_chunks *chunks; /* borrowed */
     struct ld_chain *next;    /* for the keeper of spare chains */
@@ -33,8 +34,16 @@ struct ld_chain {
 
 void ld_chain_init(struct ld_chain *q, struct ld_chunks *chunks);
 
+/* The same for a chain that may stay small and live long: it starts with GRAIN
+ * bytes, and doubles. */
+void ld_chain_init_small(struct ld_chain *q, struct ld_chunks *chunks,
+                         uint32_t grain);
+
 /* Give back every segment; Q is empty and may be used again. */
 void ld_chain_clear(struct ld_chain *q);
+
+/* The same, but keep a chunk at hand if Q alone holds one. */
+void ld_chain_reset(struct ld_chain *q);
 
 /* N contiguous bytes of room at the tail, to be filled and then committed;
  * NULL when out of memory. */

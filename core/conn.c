@@ -54,6 +54,10 @@ void ld_conn_watch(struct ld_conn *c)
 {
     int wanted = 0;
 
+    if (ev_is_active(&c->io) && c->io.events == LD_READ && !c->blocked &&
+        !c->eof && ld_conn_wants_input(c) && c->phase == LD_PHASE_OPEN &&
+        c->link.transport == &ld_sock)
+        return; /* as mostly */
     if (c->phase == LD_PHASE_LINGERING ||
         (c->phase == LD_PHASE_OPEN && !c->eof && ld_conn_wants_input(c)))
         wanted |= LD_READ;
@@ -149,10 +153,11 @@ enum ld_status ld_conn_write_out(struct ld_conn *c)
         c->out = NULL;
         return st;
     }
-    ld_chain_consume(c->out, put);
-    c->blocked = c->out->bytes > 0;
-    if (c->blocked)
+    if (put < c->out->bytes) {
+        ld_chain_consume(c->out, put);
+        c->blocked = true;
         return LD_AGAIN;
+    }
     ld_pool_return_chain(c->pool, c->out);
     c->out = NULL;
     if (c->shut)
@@ -354,10 +359,12 @@ enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
 
 void ld_conn_doom(struct ld_conn *c, enum ld_status st, bool reset)
 {
-    if (c->phase != LD_PHASE_OPEN || c->doom)
+    if (c->phase != LD_PHASE_OPEN)
+        return;
+    c->reset |= reset;
+    if (c->doom)
         return;
     c->doom = (uint8_t)st;
-    c->reset = reset;
     if (c->pool->running != c)
         ld_conn_queue(c);
 }

@@ -173,7 +173,10 @@ static inline bool ld_conn_over_high_water(const struct ld_conn *c)
 enum ld_status ld_conn_unpack(struct ld_conn *c, const struct ld_format *f,
                               unsigned flags);
 
-/* For ld_conn_unpack_running(): what to do about an outcome but LD_OK. */
+/* For ld_conn_unpack_running(): what to do when there are no bytes at all, and
+ * about an outcome but LD_OK. */
+enum ld_status ld_conn_unpack_later(struct ld_conn *c,
+                                    const struct ld_format *f, unsigned flags);
 enum ld_status ld_conn_unpack_missed(struct ld_conn *c,
                                      const struct ld_format *f, unsigned flags,
                                      enum ld_status st, struct ld_parse *p);
@@ -190,8 +193,10 @@ static inline enum ld_status ld_conn_unpack_running(struct ld_conn *c,
     enum ld_status st;
     struct ld_parse p;
 
-    if (c->wait | c->doom || avail == 0 || ld_conn_over_high_water(c))
+    if (c->wait | c->doom || ld_conn_over_high_water(c))
         return ld_conn_unpack(c, f, flags);
+    if (avail == 0)
+        return ld_conn_unpack_later(c, f, flags);
     frame = c->in->data + c->pos;
     p.pc = p.pos = p.scan = p.count = p.depth = p.field = 0;
     st = ld_unpack(f, &p, frame, avail, c->profile->frame_limit, r->values);

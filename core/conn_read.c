@@ -210,6 +210,23 @@ enum ld_status ld_conn_unpack(struct ld_conn *c, const struct ld_format *f,
     return st;
 }
 
+enum ld_status ld_conn_unpack_later(struct ld_conn *c,
+                                    const struct ld_format *f, unsigned flags)
+{
+    uint32_t need = ld_format_first_need(f);
+
+    if (c->eof || need == 0 || (flags & LD_NOWAIT) ||
+        need > c->profile->frame_limit)
+        return ld_conn_unpack(c, f, flags);
+    c->view++;
+    c->touched = true;
+    c->flags = (uint8_t)flags;
+    c->format = f;
+    c->need = need;
+    c->wait = LD_WAIT_FRAME;
+    return LD_AGAIN;
+}
+
 enum ld_status ld_conn_unpack_missed(struct ld_conn *c,
                                      const struct ld_format *f, unsigned flags,
                                      enum ld_status st, struct ld_parse *p)

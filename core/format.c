@@ -39,6 +39,15 @@ const struct ld_field *ld_format_fields(const struct ld_format *f,
     return f->fields;
 }
 
+uint32_t ld_format_first_need(const struct ld_format *f)
+{
+    switch (f->ops[0].code) {
+    case LD_OP_FIXED: return (uint32_t)f->ops[0].n;
+    case LD_OP_PREFIXED: return f->ops[0].size;
+    default: return f->min_size > 0;
+    }
+}
+
 uint32_t ld_format_min_size(const struct ld_format *f)
 {
     return f->min_size;

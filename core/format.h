@@ -65,6 +65,10 @@ void ld_format_free(struct ld_format *f); /* NULL is allowed */
 const struct ld_field *ld_format_fields(const struct ld_format *f,
                                         uint32_t *count);
 
+/* How many bytes must be there before the first thing can be decoded; 0 when
+ * a frame can be empty. */
+uint32_t ld_format_first_need(const struct ld_format *f);
+
 /* The least number of bytes a frame of this format can have. */
 uint32_t ld_format_min_size(const struct ld_format *f);
 

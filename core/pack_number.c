@@ -1,6 +1,4 @@
 /* pack_number.c -- encodes integers, floats, bit fields, varints, decimals. */
-#include <stdio.h>
-
 #include "pack_cursor.h"
 
 static bool from_double(double n, struct ld_integer *x)
@@ -183,14 +181,19 @@ static enum ld_status put_decimal(struct ld_packer *pk,
                                   const struct ld_node *node,
                                   const struct ld_integer *x, uint32_t max)
 {
-    char text[24];
+    char text[LD_FORMAT_DIGITS + 1];
+    char *end = text + sizeof(text), *at = end;
     uint64_t size = x->minus ? 0 - x->bits : x->bits;
-    int n = snprintf(text, sizeof(text), "%s%llu", x->minus ? "-" : "",
-                     (unsigned long long)size);
 
-    if ((uint32_t)n - x->minus > max)
+    do {
+        *--at = (char)('0' + size % 10);
+        size /= 10;
+    } while (size > 0);
+    if ((uint32_t)(end - at) > max)
         return LD_LIMIT;
-    ld_pack_put(pk, text, (size_t)n);
+    if (x->minus)
+        *--at = '-';
+    ld_pack_put(pk, at, (size_t)(end - at));
     ld_pack_put(pk, pk->f->text + node->text, node->text_len);
     return LD_OK;
 }

@@ -40,6 +40,7 @@ static void free_spares(struct ld_pool *pool)
         struct ld_chain *q = pool->spare_chains;
 
         pool->spare_chains = q->next;
+        ld_chain_clear(q);
         free(q);
     }
     while (pool->spare_awaits) {
@@ -139,7 +140,7 @@ struct ld_chain *ld_pool_chain(struct ld_pool *pool)
 
 void ld_pool_return_chain(struct ld_pool *pool, struct ld_chain *q)
 {
-    ld_chain_clear(q);
+    ld_chain_reset(q);
     q->next = pool->spare_chains;
     pool->spare_chains = q;
 }

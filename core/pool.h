@@ -78,7 +78,7 @@ void ld_pool_settle(struct ld_pool *pool);
 struct ld_conn *ld_pool_take(struct ld_pool *pool);
 void ld_pool_give(struct ld_pool *pool, struct ld_conn *c);
 
-/* An empty chain for output, and its return. */
+/* An empty chain for output, and its return, full or not. */
 struct ld_chain *ld_pool_chain(struct ld_pool *pool);
 void ld_pool_return_chain(struct ld_pool *pool, struct ld_chain *q);
 

@@ -1,6 +1,11 @@
--- ./dev run            then: redis-cli -p 6380, nc 127.0.0.1 7000, 7001 or 7002
+-- ./dev run        then: nc 127.0.0.1 7000 (echo), 7001 (greeter) or 7002 (line); redis-cli -p 6380
+--
+-- One listener for each handler that comes with Linedancer.
 return {
   listen = {
     { "127.0.0.1:7000", handler = "echo" },
+    { "127.0.0.1:7001", handler = "greeter", options = { greeting = "G`day" } },
+    { "127.0.0.1:7002", handler = "line" },
+    { "127.0.0.1:6380", handler = "resp" },
   },
 }

@@ -1,6 +1,8 @@
 --- echo: sends back whatever comes; RFC 862.
 --
---   echo <--> echo     until the peer ends its side
+--   bytes --> the same bytes
+--
+--   echo --> echo ...     until the peer ends its side
 local states = {}
 
 function states.echo(conn)

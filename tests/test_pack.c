@@ -203,6 +203,8 @@ static void groups_take_their_arguments_or_skip_them(void **state)
     CHECK_ERROR("f:B ?f(B)", LD_MISMATCH, 3, NUM(1), GROUP(2), NUM(1), NUM(2));
     CHECK_ERROR("f:B ?f(B)", LD_MISMATCH, 1, NUM(1), GROUP(9), NUM(1));
     CHECK_ERROR("f:B ?f(B)", LD_MISMATCH, 2, NUM(1), GROUP(0));
+    CHECK_ERROR("f:B ?f(B) B", LD_MISMATCH, 3, NUM(1), GROUP(2), NUM(2),
+                NUM(3));
 }
 
 static void missing_wrong_and_left_over_arguments_are_refused(void **state)

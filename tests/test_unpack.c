@@ -1,5 +1,7 @@
 /* test_unpack.c -- every option of the language, at every split of its bytes.
  */
+#include <stdlib.h>
+
 #include "unpack_help.h"
 
 enum { LIMIT = 1 << 16 };
@@ -141,6 +143,9 @@ static void bit_groups_start_at_the_end_their_order_says(void **state)
     CHECK(">u3 u50 u3", "\x20\0\0\0\0\0\x0f", "1 1 7 ");
     CHECK(">_:u3 b:u5 I2", "\xff\1\2", "31 258 ");
     CHECK(">u8u8u8u8u8u8u8u8u8", "123456789", "49 50 51 52 53 54 55 56 57 ");
+    CHECK(">u50u6", "\xff\xff\xff\xff\xff\xff\xff", "1125899906842623 63 ");
+    CHECK(">u53u3", "\xff\xff\xff\xff\xff\xff\xff", "9007199254740991 7 ");
+    CHECK("<u7u41", "\xff\xff\xff\xff\xff\xff", "127 2199023255551 ");
 }
 
 static void varints_are_read_up_to_their_largest(void **state)
@@ -200,6 +205,7 @@ static void decimals_are_judged_digit_by_digit(void **state)
     CHECK("D' '{2}", "-12 ", "-12 ");
     CHECK_ERROR("sD' '", "-1 ", LIMIT, LD_RANGE, 0, 0);
     CHECK_ERROR("sD' '{5}", "6 ", LIMIT, LD_LIMIT, 0, 0);
+    CHECK_ERROR("D' '", "", 1, LD_LIMIT, 0, 0);
 }
 
 static void strings_and_slices_know_where_they_are(void **state)
@@ -212,6 +218,7 @@ static void strings_and_slices_know_where_they_are(void **state)
     CHECK("c3 &c0 c1", "abcd", "'abc' '' 'd' ");
     CHECK("t'aab'", "aaaab", "'aa' ");
     CHECK("t'abcdefgh' B", "abcdefgabcdefgh1", "'abcdefg' 49 ");
+    CHECK("sv sm", "\x82\x80\0ab\x81\0c", "'ab' 'c' ");
 }
 
 static void a_line_loses_one_carriage_return(void **state)
@@ -259,6 +266,8 @@ static void limits_are_checked_before_waiting(void **state)
     CHECK_ERROR("sv", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\1", LIMIT, LD_LIMIT,
                 0, 0);
     CHECK("t'--'{3}", "abc--", "'abc' ");
+    CHECK_ERROR(">s1{2}", "\3abc", LIMIT, LD_LIMIT, 0, 0);
+    CHECK_ERROR(">I4 I4", "12345678", 7, LD_LIMIT, 0, 1);
 }
 
 static void need_is_the_next_place_where_something_happens(void **state)
@@ -324,6 +333,8 @@ static void lengths_come_from_earlier_fields(void **state)
                 8, 1);
     CHECK_ERROR(">n:j @n*(B)", "\xff\xff\xff\xff\xff\xff\xff\xff", LIMIT,
                 LD_RANGE, 8, 1);
+    CHECK_ERROR(">n:j c(@n+1)", "\x7f\xff\xff\xff\xff\xff\xff\xff", LIMIT,
+                LD_LIMIT, 8, 1);
 }
 
 static void check_flat(const char *src, const char *input, size_t n,
@@ -358,6 +369,7 @@ static void repeats_nest_and_come_back(void **state)
                2, 2, 2, 2, 1, 2, 2, 3, 4, 2, 2, 5, 6, 2, 7, 8, 2, 2, 2, 9, 10,
                2, 11, 12, 2, 2, 13, 14, 2, 15, 16);
     CHECK_FLAT("2*(v 'x' _:z)", "\1xab\0\2x\0", 2, 1, 2);
+    CHECK_FLAT("!4 2*(>I2 B)", "\0\1\2p\0\3\4", 2, 1, 2, 3, 4);
 }
 
 static void conditionals_take_or_skip_their_group(void **state)
@@ -370,33 +382,47 @@ static void conditionals_take_or_skip_their_group(void **state)
     CHECK_FLAT("f:B ?f&4(B) ?f&3(B)", "\4\7", 4, 1, 7, 0);
     CHECK_FLAT("f:B 2*(g:B ?g(?f(B)))", "\1\0\1\7", 1, 2, 0, 0, 1, 1, 1, 7);
     CHECK_FLAT("f:B ?f() B", "\1\7", 1, 1, 7);
+    CHECK_FLAT("!4 f:B ?f(B B) >I4", "\0ppp\0\0\0\7", 0, 0, 7);
+    CHECK_FLAT("!4 f:B ?f(B B) >I4", "\1\2\3p\0\0\0\7", 1, 1, 2, 3, 7);
+}
+
+/* Runs SRC over N bytes with room for exactly as many values as are allowed, so
+ * that one more is an error of its own. */
+static enum ld_status run_full(const char *src, const char *input, size_t n)
+{
+    union ld_value *values = malloc(LD_FORMAT_VALUES * sizeof(*values));
+    struct ld_format *f = compile(src);
+    struct ld_parse p;
+    enum ld_status st;
+
+    assert_non_null(values);
+    memset(&p, 0, sizeof(p));
+    st = ld_unpack(f, &p, place((const uint8_t *)input, n), n, LIMIT, values);
+    if (st == LD_OK)
+        assert_true(p.count <= LD_FORMAT_VALUES);
+    ld_format_free(f);
+    free(values);
+    return st;
 }
 
 static void no_frame_has_more_values_than_there_is_room(void **state)
 {
-    static char input[LD_FORMAT_VALUES * 2];
-    static struct outcome o;
-    struct ld_format *f = compile(">n:I2 @n*(B){9999}");
-    struct ld_parse p;
+    static char input[LD_FORMAT_VALUES * 4];
 
     (void)state;
+    memset(input, 1, sizeof(input));
     memcpy(input, "\x0f\xfe", 2);
-    memset(&p, 0, sizeof(p));
-    assert_int_equal(
-        ld_unpack(f, &p, place((uint8_t *)input, 4096), 4096, LIMIT, o.values),
-        LD_OK);
-    assert_int_equal(p.count, LD_FORMAT_VALUES);
+    assert_int_equal(run_full(">n:I2 @n*(B){9999}", input, 4096), LD_OK);
     memcpy(input, "\x0f\xff", 2);
     check_error(">n:I2 @n*(B){9999}", input, 2, LIMIT, LD_LIMIT, 2, 1);
-    memcpy(input, "\x08\x00", 2);
-    memset(input + 2, 1, sizeof(input) - 2);
-    memset(&p, 0, sizeof(p));
-    ld_format_free(f);
-    f = compile(">n:I2 @n*(f:B ?f(B)){9999}");
-    assert_int_equal(
-        ld_unpack(f, &p, place((uint8_t *)input, 8192), 8192, LIMIT, o.values),
-        LD_LIMIT);
-    ld_format_free(f);
+    memcpy(input, "\x05\x54", 2);
+    assert_int_equal(run_full(">n:I2 @n*(f:B ?f(B)){9999}", input, 4096),
+                     LD_OK);
+    memcpy(input, "\x05\x55", 2);
+    assert_int_equal(run_full(">n:I2 @n*(f:B ?f(B)){9999}", input, 4096),
+                     LD_LIMIT);
+    memset(input, 0xff, sizeof(input));
+    assert_int_equal(run_full(">4093*(B) B L", input, 5000), LD_RANGE);
 }
 
 static void values_of_a_format_without_groups_stand_in_field_order(void **st)

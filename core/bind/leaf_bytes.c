@@ -9,6 +9,8 @@
 
 #include "vm.h"
 
+enum { FIRST_CHUNK = 256 /* bytes; many buffers stay small */ };
+
 /* The bytes of a slice, or NULL when it is stale. */
 static const uint8_t *slice_bytes(struct ld_vm *vm, int64_t h, uint32_t view,
                                   uint32_t off, uint32_t len,
@@ -94,9 +96,10 @@ static double leaf_buffer_new(struct ld_vm *vm, double max)
         return 0;
     slot = vm->buffer_free;
     b = &vm->buffers[slot];
-    b->chain = ld_pool_chain(vm->pool);
+    b->chain = malloc(sizeof(*b->chain));
     if (!b->chain)
         return 0;
+    ld_chain_init_small(b->chain, &vm->pool->chunks, FIRST_CHUNK);
     vm->buffer_free = b->max;
     b->max = max < INT32_MAX ? (uint32_t)max : INT32_MAX;
     b->sealed = false;
@@ -110,7 +113,8 @@ static void leaf_buffer_free(struct ld_vm *vm, double handle)
 
     if (!b)
         return;
-    ld_pool_return_chain(vm->pool, b->chain);
+    ld_chain_clear(b->chain);
+    free(b->chain);
     b->chain = NULL;
     b->generation = b->generation % ((1U << 27) - 1) + 1;
     b->max = vm->buffer_free;

@@ -59,26 +59,43 @@ static int l_values(lua_State *L)
     return push_values(L, vm, f);
 }
 
-/* Values 3.. of the stack become args; false when one is neither a number nor
- * a string, which only the FFI entry can take. */
-static bool read_args(lua_State *L, struct ld_vm *vm, int count)
+/* The value at INDEX of the stack for F; false when it is no number for a
+ * number nor a string for bytes: only the FFI entry can take it, or refuse. */
+static bool read_arg(lua_State *L, int index, const struct ld_field *f,
+                     struct ld_arg *a)
 {
-    for (int i = 0; i < count; i++) {
-        struct ld_arg *a = &vm->args[i];
-        size_t len;
+    bool bytes = f->kind == LD_FIELD_STRING || f->kind == LD_FIELD_SLICE;
+    size_t len;
 
-        if (lua_type(L, i + 3) == LUA_TNUMBER) {
-            a->kind = LD_ARG_NUMBER;
-            a->n = lua_tonumber(L, i + 3);
-        } else if (lua_type(L, i + 3) == LUA_TSTRING) {
-            a->kind = LD_ARG_BYTES;
-            a->p = (const uint8_t *)lua_tolstring(L, i + 3, &len);
-            a->len = (uint32_t)len;
-        } else {
-            return false;
-        }
+    if (lua_type(L, index) != (bytes ? LUA_TSTRING : LUA_TNUMBER))
+        return false;
+    if (bytes) {
+        a->kind = LD_ARG_BYTES;
+        a->p = (const uint8_t *)lua_tolstring(L, index, &len);
+        a->len = (uint32_t)len;
+    } else {
+        a->kind = LD_ARG_NUMBER;
+        a->n = lua_tonumber(L, index);
     }
     return true;
+}
+
+/* Values 3.. of the stack, COUNT of them, become args. */
+static bool read_args(lua_State *L, struct ld_vm *vm,
+                      const struct ld_format *format, int count)
+{
+    uint32_t field_count;
+    const struct ld_field *f = ld_format_fields(format, &field_count);
+    int n = 0;
+
+    for (uint32_t i = 0; i < field_count; i++) {
+        if (f[i].hidden)
+            continue;
+        if (n == count || !read_arg(L, n + 3, &f[i], &vm->args[n]))
+            return false;
+        n++;
+    }
+    return n == count;
 }
 
 /* core.pack(conn, format, values...) -> status, or nil: use the other entry */
@@ -87,10 +104,11 @@ static int l_pack(lua_State *L)
     struct ld_vm *vm = ld_vm_of(L);
     int64_t h = (int64_t)lua_tonumber(L, 1);
     uint32_t id = (uint32_t)lua_tointeger(L, 2);
+    const struct ld_format *f = ld_vm_format(vm, id);
     int count = lua_gettop(L) - 2;
 
-    luaL_argcheck(L, ld_vm_format(vm, id), 2, "format expected");
-    if (count > LD_ARGS_MAX || !read_args(L, vm, count))
+    luaL_argcheck(L, f, 2, "format expected");
+    if (!read_args(L, vm, f, count))
         return 0;
     lua_pushinteger(L, vm->api.pack(vm, h, id, (uint32_t)count));
     return 1;

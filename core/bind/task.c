@@ -1,7 +1,7 @@
 /* task.c -- runs handlers; the only place that resumes a coroutine.
  *
  * A connection's coroutine runs `run` of linedancer.machine.  It yields when a
- * read has recorded a wait, and is resumed with the status of that wait.  The
+ * read has recorded a wait, and finds that wait's status in the result.  The
  * thread of a handler that returned is used again by the next connection in
  * the same slot; one that failed, or was abandoned, is left to the collector.
  */
@@ -110,17 +110,17 @@ static bool can_go_on(const struct ld_conn *c)
 }
 
 /* The handler is done with C.  On top of vm->L: an error value or a status
- * name, or nil, and a traceback or nil; both are taken. */
+ * name, or nil; a traceback or nil; a field or nil.  All are taken. */
 static void finish(struct ld_vm *vm, struct ld_conn *c)
 {
     lua_State *L = vm->L;
-    int top = lua_gettop(L) - 2;
+    int top = lua_gettop(L) - 3;
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->finish_ref);
     lua_insert(L, top + 1);
     ld_vm_push_conn(vm, c);
     lua_insert(L, top + 2);
-    if (lua_pcall(L, 3, LUA_MULTRET, 0)) {
+    if (lua_pcall(L, 4, LUA_MULTRET, 0)) {
         ld_log(vm->log, LD_FAULT, "finish failed", "error=\"%s\"",
                lua_tostring(L, -1));
     } else if (lua_gettop(L) > top && !lua_isnil(L, top + 1) && can_go_on(c)) {
@@ -135,6 +135,23 @@ static void finish(struct ld_vm *vm, struct ld_conn *c)
     ld_conn_finish(c);
 }
 
+/* Push the name, else the number, of the field of the frame at fault. */
+static void push_field(lua_State *L, const struct ld_conn *c)
+{
+    uint32_t count, i = c->pool->result->field;
+    const struct ld_field *fields;
+
+    fields = c->wait == LD_WAIT_FRAME && c->format
+                 ? ld_format_fields(c->format, &count)
+                 : NULL;
+    if (!fields)
+        lua_pushnil(L);
+    else if (i < count && *fields[i].name)
+        lua_pushstring(L, fields[i].name);
+    else
+        lua_pushinteger(L, (lua_Integer)i + 1);
+}
+
 /* C failed while its coroutine waited, which is abandoned there. */
 static void fail(struct ld_vm *vm, struct ld_conn *c, enum ld_status st)
 {
@@ -143,6 +160,8 @@ static void fail(struct ld_vm *vm, struct ld_conn *c, enum ld_status st)
     drop_thread(vm, c);
     lua_pushstring(L, ld_strstatus(st));
     lua_pushnil(L);
+    push_field(L, c);
+    ld_conn_drop_wait(c);
     finish(vm, c);
 }
 
@@ -158,6 +177,7 @@ static void done(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
     }
     lua_pushnil(vm->L);
     lua_pushnil(vm->L);
+    lua_pushnil(vm->L);
     finish(vm, c);
 }
 
@@ -168,6 +188,7 @@ static void raised(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
     luaL_checkstack(L, 4, "no room for an error");
     lua_xmove(co, L, 1);
     luaL_traceback(L, co, NULL, 0);
+    lua_pushnil(L);
     drop_thread(vm, c);
     finish(vm, c);
 }
@@ -194,8 +215,7 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, lua_State *co,
                             "handler's own: a connection waits by reading");
         raised(vm, c, co);
     } else {
-        lua_pop(co, lua_gettop(co));
-        c->restarts = 0;
+        c->restarts = 0; /* what was yielded goes with the next resume */
     }
 }
 
@@ -219,8 +239,8 @@ void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st)
     if (c->doom)
         c->gone_count++;
     ld_conn_drop_wait(c);
-    lua_pushinteger(co, (lua_Integer)st);
-    resume(vm, c, co, 1);
+    vm->pool->result->status = (int)st;
+    resume(vm, c, co, 0);
 }
 
 void ld_task_closed(void *ctx, struct ld_conn *c)

@@ -29,9 +29,11 @@ static void free_formats(struct ld_vm *vm)
 
 static void free_buffers(struct ld_vm *vm)
 {
-    for (uint32_t i = 0; i < vm->buffer_count; i++)
+    for (uint32_t i = 0; i < vm->buffer_count; i++) {
         if (vm->buffers[i].chain)
-            ld_pool_return_chain(vm->pool, vm->buffers[i].chain);
+            ld_chain_clear(vm->buffers[i].chain);
+        free(vm->buffers[i].chain);
+    }
     free(vm->buffers);
 }
 

@@ -103,10 +103,17 @@ local function new_buffer(max)
   return Buffer(handle)
 end
 
---- Make args[i] the bytes X: a string, slice, buffer or blob. A buffer is sealed by it. Raises `stale`, or a plain
--- error for anything else; LEVEL is the stack level to blame.
+-- By arg, the last number given as bytes: the core borrows its text until the call that uses it.
+local spelled = {}
+
+--- Make args[i] the bytes X: a string, number, slice, buffer or blob. A buffer is sealed by it. Raises `stale`, or a
+-- plain error for anything else; LEVEL is the stack level to blame.
 function M.set_arg(i, x, level)
   local st = 0
+  if type(x) == "number" then
+    x = tostring(x)
+    spelled[i] = x
+  end
   if type(x) == "string" then
     A[i].kind = api.BYTES
     A[i].p = x
@@ -115,8 +122,6 @@ function M.set_arg(i, x, level)
     st = slice_arg(W, i, x.conn, x.view, x.off, x.len)
   elseif istype(Buffer, x) then
     st = buffer_arg(W, i, x.handle)
-  elseif type(x) == "number" then
-    return M.set_arg(i, tostring(x), level)
   else
     error("bytes expected (a string, slice, buffer or blob), got " .. type(x), (level or 1) + 1)
   end

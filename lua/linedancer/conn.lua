@@ -23,15 +23,16 @@ local yield, WAIT = coroutine.yield, api.WAIT
 local format_of, set_arg, is_buffer, Slice = formats.of, bytes.set_arg, bytes.is_buffer, bytes.Slice
 local str = ffi.string
 
-local MAX_READ = 2 ^ 31 - 1
+local MAX_READ, STALE = 2 ^ 31 - 1, status.STALE
 
 local M = { methods = {}, facts = {} }
 local conn = M.methods
 
 local function check_size(n, max)
-  if type(n) ~= "number" or n < 0 or n % 1 ~= 0 or n > (max or MAX_READ) then
+  if type(n) ~= "number" or n < 0 or n % 1 ~= 0 then
     error("a number of bytes expected, got " .. tostring(n), 3)
   end
+  if n > (max or MAX_READ) then error(errors.new("limit", "no frame has " .. n .. " bytes"), 3) end
 end
 
 local function string_result()
@@ -84,7 +85,10 @@ function conn:read_some(max)
   max = max or 65536
   if max < 1 then error("at least one byte must be read", 2) end
   local st = leaf_some(W, self[1], max, OPENS)
-  if st == AGAIN then st = yield(WAIT) end
+  if st == AGAIN then
+    yield(WAIT)
+    st = R.status
+  end
   if st ~= 0 then return missed(self, st) end
   return string_result()
 end
@@ -94,19 +98,12 @@ function conn:read_line(max)
   return format_of(max and "y{" .. max .. "}" or "y").read(self)
 end
 
-local delimited = {}
-
--- The format that reads to DELIM. A delimiter is a constant of the handler, so there are few.
+-- The format that reads to DELIM.
 local function to_delimiter(delim, max)
-  local key = max and delim .. "\0" .. max or delim
-  local format = delimited[key]
-  if format then return format end
   if type(delim) ~= "string" or #delim < 1 or #delim > 8 then error("a delimiter has 1 to 8 bytes", 3) end
   local quote = delim:find('"', 1, true) and "'" or '"'
   if delim:find(quote, 1, true) then error("a delimiter cannot hold both kinds of quotes", 3) end
-  format = formats.of("t" .. quote .. delim .. quote .. (max and "{" .. max .. "}" or ""))
-  delimited[key] = format
-  return format
+  return format_of("t" .. quote .. delim .. quote .. (max and "{" .. max .. "}" or ""))
 end
 
 --- Bytes up to DELIM (1 to 8 bytes), which is consumed and left out; at most MAX (default limits.frame); nil at the
@@ -178,12 +175,15 @@ function conn:read_into(buffer, n)
   check_size(n)
   if not is_buffer(buffer) then error("buffer expected", 2) end
   local st = leaf_fill(W, self[1], buffer.handle, n)
+  if st == STALE then error(errors.new("busy", "the buffer is sealed", self), 2) end
   if st ~= 0 then await(self, st) end
   return buffer
 end
 
 local function write_one(self, x)
-  if type(x) == "string" then
+  local kind = type(x)
+  if kind == "number" then x, kind = tostring(x), "string" end
+  if kind == "string" then
     leaf_write(W, self[1], x, #x)
   elseif is_buffer(x) then
     local st = leaf_write_buffer(W, self[1], x.handle)
@@ -197,7 +197,7 @@ end
 if not api.jit then
   local plain = write_one
   write_one = function(self, x)
-    if type(x) == "string" then core.write(self[1], x) else plain(self, x) end
+    if type(x) == "string" then core.write(self[1], x) else return plain(self, x) end
   end
 end
 
@@ -224,6 +224,11 @@ function conn:timeout(state, seconds)
   local known = self.machine.states[state]
   if not known then error("no state is called " .. tostring(state), 2) end
   local t = type(seconds) == "table" and seconds or { total = seconds }
+  for key, value in pairs(t) do
+    if key ~= "idle" and key ~= "total" or type(value) ~= "number" or not (value >= 0) then
+      error("seconds, { idle =, total = } or nil expected", 2)
+    end
+  end
   leaf.timeout(W, self[1], known.index, t.idle or math.huge, t.total or math.huge)
 end
 

@@ -7,14 +7,14 @@ local api = require "linedancer.api"
 local conns = require "linedancer.conn"
 local errors = require "linedancer.errors"
 local log = require "linedancer.log"
-local raise = require("linedancer.await").raise
+local raise, failure = require("linedancer.await").raise, require("linedancer.await").failure
 local shape = require "linedancer.shape"
 local suggest = require "linedancer.suggest"
 require "linedancer.coroutines"
 
 local M = {}
 
-local W, core, leaf, status = api.vm, api.core, api.struct, api.status
+local W, R, core, leaf, status = api.vm, api.result, api.core, api.struct, api.status
 local set_hook = leaf.hook
 local AGAIN, WAIT = status.AGAIN, api.WAIT
 local yield = coroutine.yield
@@ -105,16 +105,17 @@ local function enter(conn, name)
   if not state then unknown_state(machine, conn.state, name) end
   local from = state.enter and conn.state
   local st = enter_state(W, conn[1], state.index)
-  if st ~= 0 then
-    if st == AGAIN then st = yield(WAIT) end
-    if st ~= 0 then raise(conn, st) end
+  if st == AGAIN then
+    yield(WAIT)
+    st = R.status
   end
+  if st ~= 0 then raise(conn, st) end
   if state.enter then run_enter(state, conn, from or nil) end
   return state.run
 end
 
 -- A coroutine's body: from state NAME (the initial one when nil) until a state returns nothing. Its frame stays below
--- every wait, so it has no local that it can do without: a thread begins with 40 slots, and doubling them costs 440 bytes.
+-- every wait, so it has few locals: a thread begins with 40 slots, and doubling them costs 440 bytes.
 local function run(conn, name, a, b, c, d, e, f, g, extra)
   if name == nil then
     name = conn.machine.initial
@@ -156,14 +157,14 @@ local function failed(conn, err)
   log.error("on_error failed", fields)
 end
 
---- The coroutine of CONN is over: ERR is nil, or the name of a status when the core gave up on it, or, with a
--- TRACEBACK, what it raised. May return a state to go on in, and its values.
-local function finish(conn, err, traceback)
+--- The coroutine of CONN is over: ERR is nil, or the name of a status when the core gave up on it, in FIELD of a
+-- frame, or, with a TRACEBACK, what it raised. May return a state to go on in, and its values.
+local function finish(conn, err, traceback, field)
   if err == nil and not traceback then
     conn[2] = conn[2] or "done"
     return nil
   end
-  err = traceback and errors.wrap(err, conn, traceback) or errors.new(err, nil, conn)
+  err = traceback and errors.wrap(err, conn, traceback) or failure(conn, err, field)
   if err.code == "closed" and conn[2] then return nil end -- as the handler asked for
   conn[2], conn[3] = reason_of(conn, err), err
   return failed(conn, err)

@@ -26,18 +26,18 @@ describe("states", function()
     local _, path = t.play({
       initial = "one",
       states = {
-        one = function() return "two", 1, nil, nil, {} end,
-        two = function(_, a, b, c, d)
-          assert(a == 1 and b == nil and c == nil and type(d) == "table")
+        one = function() return "two", 1, nil, "c", nil, false, {}, nil end,
+        two = function(_, a, b, c, d, e, f, g)
+          assert(a == 1 and b == nil and c == "c" and d == nil and e == false and type(f) == "table" and g == nil)
           return "three", nil, nil, 7
         end,
         three = function() end,
       },
     }, {})
-    assert.same({ { "one" }, { "two", 1, nil, nil, {} }, { "three", nil, nil, 7 } }, path)
+    assert.same({ { "one" }, { "two", 1, nil, "c", nil, false, {} }, { "three", nil, nil, 7 } }, path)
   end)
 
-  it("pass a few values, and refuse more", function()
+  it("pass up to seven values, and refuse more", function()
     local function with(n)
       return play({
         initial = "one",
@@ -47,14 +47,14 @@ describe("states", function()
             for i = 1, n do values[i] = i end
             return "two", unpack(values)
           end,
-          two = function(conn, ...) conn:write(tostring(select("#", ...)), ":", tostring((select(4, ...)))) end,
+          two = function(conn, ...) conn:write(tostring(select("#", ...)), ":", tostring((select(7, ...)))) end,
         },
       }, {})
     end
-    assert.equal("4:4", with(4).sent)
-    local run = with(5)
+    assert.equal("7:7", with(7).sent)
+    local run = with(8)
     assert.equal("error", run.reason)
-    assert.matches("state one returned more than 4 values", run.error.message)
+    assert.matches("state one returned more than 7 values", run.error.message)
   end)
 
   it("do not see values of an earlier transition", function()
@@ -363,11 +363,11 @@ describe("on_error", function()
     play({
       initial = "a", states = { a = function() error "x" end },
       on_error = function(_, err)
-        if err.message:find "x$" then return "a", 1, 2, 3, 4, 5 end
+        if err.message:find "x$" then return "a", 1, 2, 3, 4, 5, 6, 7, 8 end
         last = err
       end,
     }, {})
-    assert.matches("more than 4 values", last.message)
+    assert.matches("more than 7 values", last.message)
   end)
 
   it("is not called for an end that the handler asked for", function()

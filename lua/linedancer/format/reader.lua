@@ -17,21 +17,30 @@ local M = {}
 
 function M.read(conn)
   local st = leaf(W, conn[1], ID, READ)
-  if st == AGAIN then st = yield(WAIT) end
+  if st == AGAIN then
+    yield(WAIT)
+    st = R.status
+  end
   if st ~= 0 then return missed(conn, st, FORMAT) end
   return $conn
 end
 
 function M.expect(conn)
   local st = leaf(W, conn[1], ID, 0)
-  if st == AGAIN then st = yield(WAIT) end
+  if st == AGAIN then
+    yield(WAIT)
+    st = R.status
+  end
   if st ~= 0 then return missed(conn, st, FORMAT) end
   return $conn
 end
 
 function M.peek(conn)
   local st = leaf(W, conn[1], ID, PEEK)
-  if st == AGAIN then st = yield(WAIT) end
+  if st == AGAIN then
+    yield(WAIT)
+    st = R.status
+  end
   if st ~= 0 then return missed(conn, st, FORMAT) end
   return $conn
 end

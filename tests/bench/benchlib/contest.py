@@ -97,7 +97,8 @@ def spread_trouble(tables):
     for table in tables[1:]:
         for known, result in zip(tables[0].results, table.results):
             if known.trouble and not result.trouble:
-                result.trouble, result.failed = known.trouble, known.failed
+                result.trouble = "left out: see the first table"
+                result.failed = known.failed
 
 
 def compete(tables, prepare, options, turns, progress):

@@ -23,7 +23,7 @@ def run_against(server, command):
     except Failure as error:
         server.process.check()
         raise Failure("%s\nserver: %s" % (
-            error, server.process.said().strip()[-600:])) from error
+            error, server.process.tail(2))) from error
 
 
 def load(server, arguments, *more):
@@ -77,10 +77,10 @@ def idle(server, arguments):
 def redis_benchmark(server, command, depth, operations):
     key = ["key:__rand_int__"]
     arguments = key + [REDIS_VALUE] if command == "SET" else key
-    printed = run_against(
-        server, ["redis-benchmark", "-p", str(server.port), "-c", "50",
-         "-r", str(REDIS_KEYS), "-P", str(depth), "-n", str(operations),
-         "--csv", command] + arguments)
+    printed = run_against(server, [
+        "redis-benchmark", "-p", str(server.port), "-c", "50",
+        "-r", str(REDIS_KEYS), "-P", str(depth), "-n", str(operations),
+        "--csv", command] + arguments)
     lines = list(csv.DictReader(printed.strip().splitlines()))
     if not lines:
         raise Failure("redis-benchmark printed no result: " + printed)

@@ -98,10 +98,13 @@ class Process:
         with open(self.log.name, errors="replace") as log:
             return log.read()
 
+    def tail(self, lines):
+        return "\n".join(self.said().strip().splitlines()[-lines:])
+
     def fail(self, what):
-        tail = "\n".join(self.said().strip().splitlines()[-8:])
+        said = self.tail(8)
         raise Failure("%s %s%s" % (" ".join(self.command), what,
-                                   tail and ":\n" + tail))
+                                   said and ":\n" + said))
 
     def check(self):
         """Raise, if the process is no longer there."""
