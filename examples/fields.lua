@@ -1,5 +1,5 @@
 -- build/linedancer run --listen 127.0.0.1:7006 --handler examples/fields.lua
--- printf '\1\2\0\1\0\7\0\2\2hi' | nc -N 127.0.0.1 7006 | xxd
+-- printf '\30\2\0\7\377\376\2hi' | nc -N 127.0.0.1 7006 | od -An -tx1
 --
 -- Formats with names: bits, a counted array and a conditional field become one table, and go back by the same text.
 --

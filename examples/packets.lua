@@ -1,5 +1,5 @@
 -- build/linedancer run --listen 127.0.0.1:7004 --handler examples/packets.lua
--- printf '4\n\0\0\0\2hi' | nc -N 127.0.0.1 7004 | xxd
+-- printf '4\n\0\0\0\2hi' | nc -N 127.0.0.1 7004 | od -An -c
 --
 -- Packet modes, as gen_tcp has them: the first line picks one, each packet is answered by its size in decimal.
 --

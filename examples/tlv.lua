@@ -1,5 +1,5 @@
 -- ./dev build && build/linedancer run --listen 127.0.0.1:7003 --handler examples/tlv.lua
--- printf 'LD\1\7\0\5hello' | nc -N 127.0.0.1 7003 | xxd
+-- printf 'LD\1\7\0\5hello' | nc -N 127.0.0.1 7003 | od -An -c
 --
 -- The shape of a handler: one state for the handshake, one for each frame.
 --

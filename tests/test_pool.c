@@ -110,7 +110,7 @@ static void a_connection_is_queued_once(void **state)
     for (int i = 0; i < 5; i++)
         conn_say(p.c, "x");
     ld_conn_doom(p.c, LD_CLOSED, false);
-    ld_conn_doom(p.c, LD_LIMIT, true); /* the first reason stands */
+    ld_conn_doom(p.c, LD_LIMIT, false); /* the first reason stands */
     assert_int_equal(rig.pool->dirty_count, 1);
     ld_pool_settle(rig.pool);
     assert_int_equal(p.last, LD_CLOSED);

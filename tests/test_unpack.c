@@ -397,7 +397,11 @@ static enum ld_status run_full(const char *src, const char *input, size_t n)
 
     assert_non_null(values);
     memset(&p, 0, sizeof(p));
-    st = ld_unpack(f, &p, place((const uint8_t *)input, n), n, LIMIT, values);
+    st = ld_unpack(f, &p, place((const uint8_t *)input, 4093), 4093, LIMIT,
+                   values);
+    if (st == LD_AGAIN)
+        st = ld_unpack(f, &p, place((const uint8_t *)input, n), n, LIMIT,
+                       values);
     if (st == LD_OK)
         assert_true(p.count <= LD_FORMAT_VALUES);
     ld_format_free(f);

@@ -171,9 +171,10 @@ uint8_t *ld_vm_scratch(struct ld_vm *vm, size_t size)
     return grown;
 }
 
+/* The newest one counts: a call that failed half-way leaves its own behind. */
 static const struct ld_share *share_of(const struct ld_vm *vm, uint32_t arg)
 {
-    for (uint32_t i = 0; i < vm->share_count; i++)
+    for (uint32_t i = vm->share_count; i-- > 0;)
         if (vm->shares[i].arg == arg)
             return &vm->shares[i];
     return NULL;

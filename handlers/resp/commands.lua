@@ -1,7 +1,7 @@
 --- resp/commands: which function answers which words.
 --
--- An arity is Redis's: 3 is exactly three words, the name included, and -3 three or more. A name may have several. Up to
--- four exact words are passed as they are, run(conn, a, b, c), so that no table is made; else run(conn, words, n),
+-- An arity is Redis's: 3 is exactly three words, the name included, and -3 three or more. A name may have several. Up
+-- to four exact words are passed as they are, run(conn, a, b, c), so that no table is made; else run(conn, words, n),
 -- words[1] being the name. Every function writes exactly one reply.
 local reply = require "handlers.resp.reply"
 

@@ -1,8 +1,8 @@
 --- resp/store: the databases, and when their keys expire.
 --
 -- A database maps a key to a string, to an integer (what INCR leaves, so that it need not be parsed again) or to a
--- table whose `kind` is list, set, hash, zset or stream. Only keys in `values` have a deadline. An expired key goes when
--- somebody asks for it; besides, each new key has up to SWEEP expired ones removed, those of the heap's top. The
+-- table whose `kind` is list, set, hash, zset or stream. Only keys in `values` have a deadline. An expired key goes
+-- when somebody asks for it; besides, each new key has up to SWEEP expired ones removed, those of the heap's top. The
 -- heap may hold stale entries, whose deadline is no longer the key's; it is rebuilt when most are.
 local ld = require "linedancer"
 local reply = require "handlers.resp.reply"

@@ -144,13 +144,11 @@ describe("pack", function()
   it("forgets the shared bytes of a pack that failed", function()
     local big = ("C"):rep(5000)
     local run = t.play(function(conn)
-      for _ = 1, 3 do
-        assert(not pcall(conn.pack, conn, ">s4 B", ld.buffer():put(("A"):rep(5000)), {}))
-      end
-      collectgarbage()
+      local other = ld.buffer():put(("A"):rep(5000))
+      assert(not pcall(conn.pack, conn, ">s4 B", other, {}))
       conn:pack(">s4 B", ld.buffer():put(big), 66)
     end, {})
-    assert.equal("\0\0\19\136" .. big .. "B", run.sent)
+    assert.is_true(run.sent == "\0\0\19\136" .. big .. "B")
   end)
 end)
 
