@@ -8,7 +8,7 @@
 --            command --> again --> command     a frame that failed is read once more, word by word
 --
 -- The data is in memory only, in ld.keep "resp": it outlives reloads and connections, and each worker process has its
--- own. Integers are exact up to 2^53, where Redis has 64 bits: INCR and its kin refuse to go beyond.
+-- own. Integers are below 2^53, where Redis has 64 bits: INCR and its kin refuse to go beyond.
 local commands = require "handlers.resp.commands"
 local request = require "handlers.resp.request"
 local server = require "handlers.resp.server"

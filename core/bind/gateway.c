@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "../linedancer.h"
+#include "alloc.h"
 #include "embedded.h"
 #include "lib_core.h"
 
@@ -24,6 +25,7 @@ struct ld_gateway {
     struct ld_log log;
     ld_gateway_log_fn log_fn;
     void *log_ctx;
+    struct ld_alloc *alloc;
     lua_State *L;
     struct ld_vm *vm;
     ev_timer drain;
@@ -82,7 +84,8 @@ static int open_state(lua_State *L)
 
 static enum ld_status open_lua(struct ld_gateway *g)
 {
-    g->L = luaL_newstate();
+    g->alloc = ld_alloc_new();
+    g->L = g->alloc ? lua_newstate(ld_alloc_block, g->alloc) : NULL;
     if (!g->L)
         return LD_NOMEM;
     if (lua_cpcall(g->L, open_state, g)) {
@@ -219,6 +222,7 @@ API void ld_gateway_free(struct ld_gateway *g)
         ev_timer_stop(g->loop, &g->drain);
     if (g->L)
         lua_close(g->L);
+    ld_alloc_free(g->alloc);
     if (g->worker)
         ld_worker_free(g->worker);
     if (g->owns_loop && g->loop)

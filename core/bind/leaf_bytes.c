@@ -176,6 +176,21 @@ static int leaf_buffer_put_args(struct ld_vm *vm, int64_t h, uint32_t count)
     return (int)st;
 }
 
+static int leaf_pack_bytes(struct ld_vm *vm, uint32_t format, uint32_t count);
+
+/* B may have no room for as much as the args could take, yet enough for what
+ * they do take. */
+static int pack_last(struct ld_vm *vm, struct ld_lua_buffer *b,
+                     uint32_t format, uint32_t count)
+{
+    const struct ld_result *r = vm->pool->result;
+    int st = leaf_pack_bytes(vm, format, count);
+
+    if (!st)
+        st = (int)may_add(vm, b, r->size);
+    return st ? st : (int)ld_chain_write(b->chain, r->frame, r->size);
+}
+
 static int leaf_buffer_pack(struct ld_vm *vm, int64_t h, uint32_t format,
                             uint32_t count)
 {
@@ -185,6 +200,8 @@ static int leaf_buffer_pack(struct ld_vm *vm, int64_t h, uint32_t format,
 
     if (!st)
         return (int)ld_vm_pack(vm, b->chain, f, count);
+    if (st == LD_LIMIT)
+        return pack_last(vm, b, format, count);
     vm->share_count = 0;
     return (int)st;
 }

@@ -41,7 +41,8 @@ static void push_cdef(lua_State *L)
     luaL_pushresult(&b);
 }
 
-/* core.boot(run, finish, closed, drain): the functions C calls. */
+/* core.boot(run, finish, closed, drain, wait): the functions C calls, and what
+ * a coroutine yields to wait. */
 static int l_boot(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
@@ -54,6 +55,8 @@ static int l_boot(lua_State *L)
         lua_pushvalue(L, i + 1);
         *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
     }
+    luaL_checktype(L, 5, LUA_TTABLE);
+    vm->wait_token = lua_topointer(L, 5);
     lua_getglobal(L, "pcall");
     lua_getglobal(L, "xpcall");
     vm->catchers[0] = lua_topointer(L, -2);

@@ -193,6 +193,15 @@ static void raised(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
     finish(vm, c);
 }
 
+/* Did CO yield in order to wait?  A read that could not, in a callback of a C
+ * function, may have left a wait behind that nobody waits for. */
+static bool waits(const struct ld_vm *vm, const struct ld_conn *c,
+                  lua_State *co)
+{
+    return c->wait != LD_WAIT_NONE && lua_gettop(co) > 0 &&
+           lua_topointer(co, -1) == vm->wait_token;
+}
+
 static void resume(struct ld_vm *vm, struct ld_conn *c, lua_State *co,
                    int nargs)
 {
@@ -210,7 +219,7 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, lua_State *co,
         raised(vm, c, co);
     } else if (c->wait == LD_WAIT_ABANDON) {
         fail(vm, c, c->doom ? (enum ld_status)c->doom : LD_CLOSED);
-    } else if (c->wait == LD_WAIT_NONE) {
+    } else if (!waits(vm, c, co)) {
         lua_pushliteral(co, "coroutine.yield() outside a coroutine of the "
                             "handler's own: a connection waits by reading");
         raised(vm, c, co);

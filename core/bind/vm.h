@@ -70,6 +70,7 @@ struct ld_vm {
     int threads_ref, conns_ref; /* tables by slot + 1 */
     int run_ref, finish_ref, closed_ref, drain_ref;
     const void *catchers[2]; /* pcall, xpcall */
+    const void *wait_token;  /* what a coroutine yields to wait */
     void *owned_log; /* of a plain luajit */
     bool virtual_time;
     bool quiet; /* connections end without calling their handlers */

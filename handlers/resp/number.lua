@@ -1,7 +1,8 @@
 --- resp/number: numbers as Redis writes them.
 --
--- Integers are doubles here and exact up to 2^53; what lies beyond is out of range, where Redis has 64 bits.
-local M = { MAX = 2 ^ 53 }
+-- Integers are doubles here, exact while they are below 2^53; what lies beyond is out of range, where Redis has 64
+-- bits.
+local M = { MAX = 2 ^ 53 - 1 }
 
 local MAX = M.MAX
 local INFINITE = { inf = 1 / 0, ["+inf"] = 1 / 0, ["-inf"] = -1 / 0 }

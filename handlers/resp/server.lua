@@ -142,7 +142,9 @@ add("CLIENT", -2, family("CLIENT", {
   end },
 }))
 
--- Parameters that clients ask for, as Redis would have them here. None can be changed.
+local PARAMETERS = { "appendonly", "databases", "maxmemory", "maxmemory-policy", "proto-max-bulk-len", "save" }
+
+-- Their values, as Redis would have them here. None can be changed.
 local function parameters(conn)
   return {
     appendonly = "no", databases = tostring(store.COUNT), maxmemory = "0", ["maxmemory-policy"] = "noeviction",
@@ -150,14 +152,18 @@ local function parameters(conn)
   }
 end
 
+local function matches_any(name, words, n)
+  for i = 3, n do
+    if glob.match(words[i]:lower(), name) then return true end
+  end
+  return false
+end
+
 local function config_get(conn, words, n)
-  local found = {}
-  for name, value in pairs(parameters(conn)) do
-    for i = 3, n do
-      if glob.match(words[i]:lower(), name) then
-        found[#found + 1], found[#found + 2] = name, value
-        break
-      end
+  local known, found = parameters(conn), {}
+  for _, name in ipairs(PARAMETERS) do
+    if matches_any(name, words, n) then
+      found[#found + 1], found[#found + 2] = name, known[name]
     end
   end
   pairs_of(conn, found)

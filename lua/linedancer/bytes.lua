@@ -25,8 +25,13 @@ ffi.cdef [[
 ]]
 local Slice, Buffer = ffi.typeof "struct ld_slice", ffi.typeof "struct ld_buffer"
 
+local MESSAGE = {
+  [status.BUSY] = "the buffer is sealed",
+  [status.LIMIT] = "the buffer would be over its maximum",
+}
+
 local function fail(st)
-  error(errors.new(status[st], st == status.BUSY and "the buffer is sealed" or nil), 3)
+  error(errors.new(status[st], MESSAGE[st]), 3)
 end
 
 -- Where bytes i to j (1-based, inclusive, as in string.sub) lie within LEN: offset and length.
@@ -34,7 +39,8 @@ local function range(len, i, j)
   i, j = i or 1, j or -1
   if i < 0 then i = math.max(len + i + 1, 1) elseif i == 0 then i = 1 end
   if j < 0 then j = len + j + 1 elseif j > len then j = len end
-  return i - 1, math.max(j - i + 1, 0)
+  if j < i then return 0, 0 end
+  return i - 1, j - i + 1
 end
 
 --- Readers that slices and buffers share. `locate(x)` leaves X's bytes in result.frame and returns their number.
@@ -53,7 +59,9 @@ local function readers(locate)
   --- The big-endian u32 that starts at I (default 1). Raises `range` when it does not fit.
   function methods:u32be(i)
     i = i or 1
-    if i < 1 or i + 3 > locate(self) then error(errors.new("range", "no 4 bytes at " .. i), 2) end
+    local len = locate(self)
+    if i < 0 then i = len + i + 1 end
+    if i < 1 or i + 3 > len then error(errors.new("range", "no 4 bytes at " .. i), 2) end
     local p = R.frame + (i - 1)
     return ((p[0] * 256 + p[1]) * 256 + p[2]) * 256 + p[3]
   end
@@ -66,7 +74,8 @@ local function readers(locate)
 
   --- Are the bytes those of OTHER, a string, slice or buffer?
   function methods:eq(other)
-    return tostring(self) == tostring(other)
+    if type(other) ~= "string" and not M.is(other) then return false end
+    return #self == #other and tostring(self) == tostring(other)
   end
 
   --- Decode FORMAT at POS (default 1): values, then the position after them.
@@ -98,7 +107,9 @@ local function text_of(locate)
 end
 
 local function new_buffer(max)
-  local handle = buffer_new(W, max or 2 ^ 31)
+  max = max or 2 ^ 31
+  if type(max) ~= "number" or not (max >= 0) then error("a number of bytes expected, got " .. tostring(max), 3) end
+  local handle = buffer_new(W, max)
   if handle == 0 then error(errors.new "nomem", 3) end
   return Buffer(handle)
 end
@@ -159,7 +170,9 @@ end
 -- Raises `limit` above the buffer's maximum, `busy` once it is sealed. Returns the buffer.
 function buffer_methods:put(x, i, j)
   local st
+  if type(x) == "number" then x = tostring(x) end
   if istype(Buffer, x) then
+    if x.handle == self.handle then error("a buffer cannot be put into itself", 2) end
     local off, len = range(tonumber(buffer_size(W, x.handle)), i, j)
     st = buffer_put(W, self.handle, x.handle, off, len)
   elseif type(x) == "string" and not i then
@@ -168,9 +181,11 @@ function buffer_methods:put(x, i, j)
     local off, len = range(x.len, i, j)
     st = slice_arg(W, 0, x.conn, x.view, x.off + off, len)
     if st == 0 then st = buffer_put_args(W, self.handle, 1) end
-  else
-    local text = tostring(x):sub(i or 1, j or -1)
+  elseif type(x) == "string" then
+    local text = x:sub(i, j or -1)
     st = buffer_write(W, self.handle, text, #text)
+  else
+    error("bytes expected (a string, slice, buffer or blob), got " .. type(x), 2)
   end
   if st ~= 0 then fail(st) end
   return self
@@ -194,7 +209,7 @@ function M.buffer(max)
   return new_buffer(max)
 end
 
---- A blob with the bytes of X, a string or anything with tostring.
+--- A blob with the bytes of X, a string, slice, buffer or blob.
 function M.blob(x)
   local b = new_buffer()
   buffer_methods.put(b, x)

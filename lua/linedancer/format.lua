@@ -34,12 +34,13 @@ local Ref = ffi.metatype("struct ld_format_ref", { __gc = function(ref) format_f
 
 -- Which fields there are, and whether the results are fixed in number and named.
 local function survey(fields)
-  local shape = { dynamic = false, named = false, slices = false, wide = false }
+  local shape = { dynamic = false, named = false, slices = false, wide = false, empty = true }
   for _, field in ipairs(fields) do
+    if not field.hidden then shape.empty = false end
     if field.kind == "repeat" or field.kind == "if" then shape.dynamic = true end
     if field.kind == "slice" then shape.slices = true end
     if field.kind == "int64" or field.kind == "uint64" then shape.wide = true end
-    if field.name then shape.named = true end
+    if field.name and not field.hidden then shape.named = true end
   end
   return shape
 end
@@ -106,6 +107,7 @@ function Format:unpack(text, pos)
   local rest = pos == 1 and text or text:sub(pos)
   local st = unpack_bytes(W, self.id, rest, #rest)
   if st ~= 0 then fail(st, self) end
+  if self.shape.empty then return pos + R.size end
   return after(pos + R.size, self.text_values())
 end
 

@@ -201,7 +201,7 @@ local function drain(left)
   end
 end
 
-core.boot(run, finish, closed, drain)
+core.boot(run, finish, closed, drain, WAIT)
 
 M.drain = drain
 

@@ -20,7 +20,7 @@ LAYERS = [
 LUA_HEADERS = {"lua.h", "lauxlib.h", "lualib.h", "luaconf.h", "luajit.h"}
 LUA_USERS = {"bind"}
 EV_USERS = {"sock", "listener", "dial", "conn", "worker", "control", "gateway",
-            "bind"}
+            "bind", "main"}
 # What LuaJIT itself brings, less what would let a handler see a pointer.
 BUILT_IN = {"bit", "string.buffer", "table.new", "table.clear"}
 

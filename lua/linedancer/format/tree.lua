@@ -24,7 +24,7 @@ local function grow(fields)
       stack[#stack] = nil
     else
       top[#top + 1] = field
-      if field.name then top.named = true end
+      if field.name and not field.hidden then top.named = true end
       if field.kind == "repeat" or field.kind == "if" then stack[#stack + 1] = field end
     end
   end

@@ -1,6 +1,6 @@
 --- linedancer.packet.http: the head of an HTTP/1 request or response (RFC 9112), as one frame.
 --
---   { method = "GET", target = "/", version = "1.1", headers = { host = "a.example", ... }, fields = { { name, value }... } }
+--   { method = "GET", target = "/", version = "1.1", headers = { host = "a.example" }, fields = { { name, value } } }
 --   { status = 200, reason = "OK", version = "1.1", headers = ..., fields = ... }
 --
 -- `headers` has lower-case names; repeated ones are joined by ", ". The body is left for the handler to read.
