@@ -19,7 +19,7 @@
 
 #include "listener.h"
 
-enum { MANY = 100 };
+enum { MANY = 300 };
 
 static const struct ld_log silent = {.level = LD_SILENT};
 static struct ev_loop *loop;
@@ -107,7 +107,7 @@ static struct ld_listener *open_v4(uint16_t port)
 {
     struct ld_address at = {AF_INET, "127.0.0.1", NULL, port};
 
-    return ld_listener_open(loop, &at, 128, &silent);
+    return ld_listener_open(loop, &at, 2 * MANY, &silent);
 }
 
 static int set_up(void **state)

@@ -60,6 +60,11 @@ struct ld_api {
     int (*slice_arg)(struct ld_vm *, uint32_t i, int64_t conn, uint32_t view,
                      uint32_t off, uint32_t len);
 
+    /* Bytes as a table key, into result->frame and size; see leaf_key.c. */
+    int (*key)(struct ld_vm *, const char *p, size_t n);
+    int (*slice_key)(struct ld_vm *, int64_t conn, uint32_t view, uint32_t off,
+                     uint32_t len);
+
     /* Buffers.  A handle, or 0 when memory is out. */
     double (*buffer_new)(struct ld_vm *, double max);
     void (*buffer_free)(struct ld_vm *, double buffer);

@@ -29,17 +29,37 @@ static struct ld_conn *conn_of(const struct peer *p)
     return ld_conn_find(p->vm->pool, p->handle);
 }
 
+/* While connections run, peers that nobody refers to any more must stay: to
+ * collect one is to close its connection, which may be the one that runs.
+ * Returns whether the collector was running. */
+static bool pause_gc(lua_State *L)
+{
+    bool running = lua_gc(L, LUA_GCISRUNNING, 0) != 0;
+
+    lua_gc(L, LUA_GCSTOP, 0);
+    return running;
+}
+
+static void resume_gc(lua_State *L, bool running)
+{
+    if (running)
+        lua_gc(L, LUA_GCRESTART, 0);
+}
+
 /* Deliver EVENTS to P's connection, and let all of the pool settle. */
 static void deliver(lua_State *L, struct peer *p, int events)
 {
     struct ld_vm *vm = p->vm;
     lua_State *outer = vm->L;
     struct ld_conn *c = conn_of(p);
+    bool gc;
 
     vm->L = L;
     if (c && events)
         ld_conn_ready(c, events);
+    gc = pause_gc(L);
     ld_pool_settle(vm->pool);
+    resume_gc(L, gc);
     vm->L = outer;
 }
 
@@ -176,26 +196,31 @@ static int l_handle(lua_State *L)
     return 1;
 }
 
-/* The connection must not outlive the memory it writes to. */
-static int l_gc(lua_State *L)
+/* peer:drop(): the connection goes without a word to its handler.  It must not
+ * outlive the memory it writes to. */
+static int l_drop(lua_State *L)
 {
     struct peer *p = check_peer(L);
     struct ld_vm *vm = ld_vm_of(L);
     struct ld_conn *c;
+    lua_State *outer;
+    bool quiet;
 
     if (!vm) /* the state is closing, and the VM went first */
         return 0;
+    outer = vm->L;
+    quiet = vm->quiet;
+    vm->L = L;
     c = conn_of(p);
     if (c) {
-        bool quiet = vm->quiet;
-
         c->reset = vm->quiet = true;
         if (c->phase == LD_PHASE_OPEN)
             ld_conn_finish(c);
         else
             ld_conn_end_timeout(c);
-        vm->quiet = quiet;
     }
+    vm->quiet = quiet;
+    vm->L = outer;
     ld_memory_clear(&p->memory);
     return 0;
 }
@@ -207,14 +232,17 @@ static int l_advance(lua_State *L)
     struct ld_pool *pool = vm->pool;
     lua_State *outer = vm->L;
     double until = pool->now + luaL_checknumber(L, 1);
+    bool gc;
 
     luaL_argcheck(L, vm->virtual_time, 1, "the clock of a gateway is real");
     vm->L = L;
+    gc = pause_gc(L);
     while (ld_timers_next(&pool->timers) <= until) {
         pool->now = ld_timers_next(&pool->timers);
         ld_timers_run(&pool->timers, pool->now);
         ld_pool_settle(pool);
     }
+    resume_gc(L, gc);
     pool->now = until;
     vm->L = outer;
     return 0;
@@ -225,17 +253,19 @@ static int l_settle(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
     lua_State *outer = vm->L;
+    bool gc = pause_gc(L);
 
     vm->L = L;
     ld_pool_settle(vm->pool);
     vm->L = outer;
+    resume_gc(L, gc);
     return 0;
 }
 
 static const luaL_Reg peer_methods[] = {
     {"begin", l_begin},   {"feed", l_feed},     {"finish", l_finish},
     {"room", l_room},     {"sent", l_sent},     {"status", l_status},
-    {"handle", l_handle}, {NULL, NULL}};
+    {"handle", l_handle}, {"drop", l_drop},     {NULL, NULL}};
 
 static const luaL_Reg testing[] = {{"open", l_open},
                                    {"advance", l_advance},
@@ -248,7 +278,7 @@ void ld_lib_testing(lua_State *L)
         lua_newtable(L);
         luaL_register(L, NULL, peer_methods);
         lua_setfield(L, -2, "__index");
-        lua_pushcfunction(L, l_gc);
+        lua_pushcfunction(L, l_drop);
         lua_setfield(L, -2, "__gc");
     }
     lua_pop(L, 1);

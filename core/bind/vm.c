@@ -111,6 +111,7 @@ struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
     vm->api.args = vm->args;
     ld_leaf_conn(&vm->api);
     ld_leaf_bytes(&vm->api);
+    ld_leaf_key(vm);
     lua_newtable(L);
     vm->threads_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);

@@ -60,6 +60,7 @@ struct ld_vm {
     struct ld_lua_buffer *buffers;
     uint32_t buffer_count, buffer_free;
     size_t external; /* bytes taken by buffers since the last GC step */
+    uint64_t secret[3]; /* of leaf_key.c */
     uint8_t *scratch;
     size_t scratch_size;
     struct ld_machine *machines;
@@ -102,6 +103,7 @@ void ld_vm_push_conn(struct ld_vm *vm, const struct ld_conn *c);
 /* leaf_*.c fill in their part of the API. */
 void ld_leaf_conn(struct ld_api *api);
 void ld_leaf_bytes(struct ld_api *api);
+void ld_leaf_key(struct ld_vm *vm);
 
 struct ld_format *ld_vm_format(const struct ld_vm *vm, uint32_t id);
 struct ld_lua_buffer *ld_vm_buffer(const struct ld_vm *vm, int64_t handle);

@@ -13,6 +13,7 @@ local M = {}
 local W, A, R = api.vm, api.args, api.result
 local leaf = api.struct
 local slice_leaf, slice_arg = leaf.slice, leaf.slice_arg
+local make_key, slice_key = leaf.key, leaf.slice_key
 local buffer_size, buffer_bytes, buffer_arg = leaf.buffer_size, leaf.buffer_bytes, leaf.buffer_arg
 local buffer_new, buffer_free, buffer_write = leaf.buffer_new, leaf.buffer_free, leaf.buffer_write
 local buffer_put, buffer_put_args, buffer_seal = leaf.buffer_put, leaf.buffer_put_args, leaf.buffer_seal
@@ -108,14 +109,16 @@ end
 
 local function new_buffer(max)
   max = max or 2 ^ 31
-  if type(max) ~= "number" or not (max >= 0) then error("a number of bytes expected, got " .. tostring(max), 3) end
+  if type(max) ~= "number" or max ~= max or max < 0 then
+    error("a number of bytes expected, got " .. tostring(max), 3)
+  end
   local handle = buffer_new(W, max)
   if handle == 0 then error(errors.new "nomem", 3) end
   return Buffer(handle)
 end
 
 -- By arg, the last number given as bytes: the core borrows its text until the call that uses it.
-local spelled = {}
+local spelled = {} -- luacheck: ignore 241
 
 --- Make args[i] the bytes X: a string, number, slice, buffer or blob. A buffer is sealed by it. Raises `stale`, or a
 -- plain error for anything else; LEVEL is the stack level to blame.
@@ -214,6 +217,22 @@ function M.blob(x)
   local b = new_buffer()
   buffer_methods.put(b, x)
   return buffer_methods.keep(b)
+end
+
+--- The bytes of X (a string, slice, buffer or blob) as a string for the key of a table: four bytes of a hash, then the
+-- bytes. Use it for keys that peers choose: LuaJIT hashes only some bytes of a string, so that a million keys like
+-- "user:0001234" would share a few chains. key:sub(5) is what X was. Good for the life of the process only.
+function M.key(x)
+  local st
+  if type(x) == "string" then
+    st = make_key(W, x, #x)
+  elseif istype(Slice, x) then
+    st = slice_key(W, x.conn, x.view, x.off, x.len)
+  else
+    return M.key(tostring(x))
+  end
+  if st ~= 0 then fail(st) end
+  return ffi_string(R.frame, R.size)
 end
 
 --- Is X a slice, buffer or blob?

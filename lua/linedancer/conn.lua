@@ -225,7 +225,7 @@ function conn:timeout(state, seconds)
   if not known then error("no state is called " .. tostring(state), 2) end
   local t = type(seconds) == "table" and seconds or { total = seconds }
   for key, value in pairs(t) do
-    if key ~= "idle" and key ~= "total" or type(value) ~= "number" or not (value >= 0) then
+    if key ~= "idle" and key ~= "total" or type(value) ~= "number" or value ~= value or value < 0 then
       error("seconds, { idle =, total = } or nil expected", 2)
     end
   end

@@ -6,9 +6,11 @@ Counter.__index = Counter
 
 local known = {}
 
---- Add N (default 1) and return the new value.
+--- Add N (default 1), which is not negative, and return the new value.
 function Counter:add(n)
-  self.value = self.value + (n or 1)
+  n = n or 1
+  if type(n) ~= "number" or n ~= n or n < 0 then error("a counter only grows, so not by " .. tostring(n), 2) end
+  self.value = self.value + n
   return self.value
 end
 

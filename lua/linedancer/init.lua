@@ -26,6 +26,12 @@ function M.blob(text)
   return bytes.blob(text)
 end
 
+--- BYTES (a string, slice, buffer or blob) as a string that is a good key for a table of keys that peers choose; see
+-- linedancer.bytes. key:sub(5) is what they were.
+function M.key(x)
+  return bytes.key(x)
+end
+
 --- The table called NAME, which outlives reloads and is shared by all versions and handlers of this worker.
 function M.keep(name)
   local t = kept[name]

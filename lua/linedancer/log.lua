@@ -7,17 +7,17 @@ local core = require "linedancer.core"
 local M = {}
 
 local function quote(value)
-  local text = tostring(value)
+  local ok, text = pcall(tostring, value)
+  if not ok or type(text) ~= "string" then text = "?" end
   if text == "" or text:find '[%s"=]' then return '"' .. text:gsub('["\\]', "\\%0") .. '"' end
   return text
 end
 
 -- Sorted, so that the same event always looks the same.
 local function render(fields)
-  local names, parts = {}, {}
-  for name in pairs(fields) do names[#names + 1] = tostring(name) end
-  table.sort(names)
-  for i, name in ipairs(names) do parts[i] = name .. "=" .. quote(fields[name]) end
+  local parts = {}
+  for name, value in pairs(fields) do parts[#parts + 1] = tostring(name) .. "=" .. quote(value) end
+  table.sort(parts)
   return table.concat(parts, " ")
 end
 

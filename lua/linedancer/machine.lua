@@ -51,7 +51,7 @@ end
 function M.new(definition, options, limits, listener)
   local machine = {
     name = definition.name or "?", initial = definition.initial, names = definition.state_names, states = {},
-    options = options, version = 1, listener = listener,
+    options = options, limits = limits, version = 1, listener = listener,
     on_error = definition.on_error, on_close = definition.on_close, on_drain = definition.on_drain,
   }
   local timeouts = {}
@@ -141,7 +141,7 @@ local function report(conn, err)
 end
 
 -- What the end of a connection is called: the text given, else an error code.
-local function reason_of(conn, err)
+local function reason_of(err)
   if err.code == "fail" then return err.message end
   return err.code
 end
@@ -166,7 +166,7 @@ local function finish(conn, err, traceback, field)
   end
   err = traceback and errors.wrap(err, conn, traceback) or failure(conn, err, field)
   if err.code == "closed" and conn[2] then return nil end -- as the handler asked for
-  conn[2], conn[3] = reason_of(conn, err), err
+  conn[2], conn[3] = reason_of(err), err
   return failed(conn, err)
 end
 

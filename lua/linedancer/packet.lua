@@ -105,7 +105,7 @@ end
 --- One frame from CONN in MODE. Raises a message for a mode that does not exist.
 function M.read(conn, mode)
   local read = modes[mode]
-  if not read then error("no packet mode is called " .. tostring(mode), 3) end
+  if not read then error("no packet mode is called " .. tostring(mode), 2) end
   return read(conn)
 end
 

@@ -74,11 +74,10 @@ local function instrument(definition, path, opts)
   if not copy.states[start] then error("no state is called " .. tostring(start), 4) end
   local wrapped = copy.states[start]
   local begun = false
-  -- The first entry gets the given values and the prepared connection; later ones are like any other.
+  -- The first entry gets the given values; later ones are like any other.
   copy.states[start] = function(conn, ...)
     if begun then return wrapped(conn, ...) end
     begun = true
-    if opts.setup then opts.setup(conn) end
     return wrapped(conn, unpack(opts.args or {}, 1, table.maxn(opts.args or {})))
   end
   copy.initial = start
@@ -115,6 +114,7 @@ local function begin(value, opts)
   local made = machine.new(definition, options, limits, "test")
   local peer = core.open(made.handle)
   local play = { peer = peer, run = run, path = path, machine = made }
+  if opts.setup then opts.setup(core.conn_of(peer:handle())) end
   peer:begin()
   return play
 end
@@ -151,12 +151,14 @@ local function result_of(play)
 end
 
 --- Run HANDLER over SCRIPT, an array of strings and steps. OPTS (all optional): state and args, where to begin and
--- what to pass; setup(conn), run before that; options; limits { frame, output, linger }. Returns run { sent, reason |
--- state } and path { { state, values... }... }.
+-- what to pass; setup(conn), run before anything of the handler; options; limits { frame, output, linger }. Returns
+-- run { sent, reason | state } and path { { state, values... }... }.
 function M.play(value, script, opts)
   local play = begin(value, opts or {})
   for _, item in ipairs(script) do perform(play, item) end
-  return result_of(play), play.path
+  local run = result_of(play)
+  play.peer:drop() -- time that passes in later plays is not its own
+  return run, play.path
 end
 
 --- Play SCRIPT however its strings could have been split: at every place in two, byte by byte, and at random places.

@@ -95,6 +95,13 @@ describe("resp", function()
     answers(text, OK .. "$80\r\n" .. value .. "\r\n", nil, opts)
   end)
 
+  it("takes a command of many words of which four are over limits.frame together", function()
+    local opts = { limits = { frame = 100 }, options = { max_bulk = 90 } }
+    local one, two = ("1"):rep(40), ("2"):rep(40)
+    answers(command("MSET", "a", "x", "b", one, "c", two, "d", "y") .. command("MGET", "d", "c", "b", "a"),
+      OK .. ("*4\r\n$1\r\ny\r\n$40\r\n%s\r\n$40\r\n%s\r\n$1\r\nx\r\n"):format(two, one), nil, opts)
+  end)
+
   it("refuses a word that is over limits.frame", function()
     local opts = { limits = { frame = 100 }, options = { max_bulk = 200 } }
     answers("*2\r\n$4\r\nECHO\r\n$101\r\n", "-ERR Protocol error: invalid bulk length\r\n", "limit", opts)
@@ -162,6 +169,14 @@ describe("resp", function()
     local run = t.play(resp, { command "FLUSHALL" .. command("SET", "k", value), t.stall, gets, t.resume, t.eof })
     assert.equal(2 * #OK + 100 * (#value + #"$50000\r\n\r\n"), #run.sent)
     assert.equal("done", run.reason)
+  end)
+
+  it("ends for good when one reply is over limits.output", function()
+    local value = ("v"):rep(2000)
+    for _, get in ipairs { command("GET", "k"), command("GETSET", "k", "w"), "GET k\r\n" } do
+      local text = command("SET", "k", value) .. get .. command "PING"
+      assert.equal("limit", play(text, { limits = { output = 1000 } }).reason)
+    end
   end)
 
   it("writes a reply of many megabytes piece by piece", function()

@@ -183,7 +183,9 @@ describe("a buffer", function()
 
   it("is sealed by keep(), as a blob is from the start", function()
     for _, b in ipairs { ld.buffer():put("ab"):keep(), ld.blob "ab" } do
-      for _, add in ipairs { function() b:put "c" end, function() b:pack("B", 1) end, function() b:put(ld.blob "c") end } do
+      for _, add in ipairs {
+        function() b:put "c" end, function() b:pack("B", 1) end, function() b:put(ld.blob "c") end,
+      } do
         local ok, err = pcall(add)
         assert.is_false(ok)
         assert.equal("busy", err.code)

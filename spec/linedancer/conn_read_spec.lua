@@ -415,7 +415,8 @@ describe("a failed read", function()
 
   it("makes no slices valid again, and an error says where it was", function()
     local run = play({
-      initial = "head", states = { head = function() return "body" end, body = function(conn) conn:expect ">s1{2}" end },
+      initial = "head",
+      states = { head = function() return "body" end, body = function(conn) conn:expect ">s1{2}" end },
     }, { "\3abc" })
     assert.equal("limit", run.reason)
     assert.equal("body", run.error.state)

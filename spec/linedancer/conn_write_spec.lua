@@ -242,9 +242,10 @@ describe("the high watermark", function()
 
   for name, read in pairs {
     unpack = function(conn) return conn:unpack "c1" end, slice = function(conn) return tostring(conn:slice(1)) end,
-    read_some = function(conn) return conn:read_some(1) end, peek = function(conn) conn:peek(1); return conn:read(1) end,
+    read_some = function(conn) return conn:read_some(1) end,
+    peek = function(conn) conn:peek(1); return conn:read(1) end,
     read_into = function(conn) return tostring(conn:read_into(ld.buffer(), 1)) end,
-    body = function(conn) for s in conn:body(1) do return tostring(s) end end,
+    body = function(conn) return tostring(conn:body(1)()) end,
   } do
     it("holds a handler that loops over " .. name, function()
       local n = 0

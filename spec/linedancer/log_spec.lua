@@ -24,7 +24,9 @@ describe("log", function()
 
   it("renders fields sorted by name, quoted where they need it", function()
     local lines = logged(function()
-      log.warn("slow", { seconds = 2.5, conn = "0.1", text = 'say "hi"', empty = "", eq = "a=b", nested = false, [7] = "n" })
+      log.warn("slow", {
+        seconds = 2.5, conn = "0.1", text = 'say "hi"', empty = "", eq = "a=b", nested = false, [7] = "n",
+      })
     end)
     assert.equal([[7=n conn=0.1 empty="" eq="a=b" nested=false seconds=2.5 text="say \"hi\""]], lines[1][3])
   end)

@@ -186,7 +186,8 @@ describe("enter hooks", function()
 
   it("end the connection by an error, like a state", function()
     local run = play({
-      initial = "a", states = { a = function(conn) conn:write "never" end }, enter = { a = function() error "oops" end },
+      initial = "a", states = { a = function(conn) conn:write "never" end },
+      enter = { a = function() error "oops" end },
     }, {})
     assert.same({ sent = "", reason = "error" }, run)
     assert.matches("oops", run.error.message)

@@ -67,7 +67,7 @@ class Descriptors(unittest.TestCase):
                 later = until(lambda: ready(rest, 50), "50 more")
                 self.assertEqual(ask(later[0], b"", 2), b"hi")
                 bystander.more()
-                for sock in guests:
+                for sock in rest + served[50:]:
                     reset(sock)
                 bystander.more()
                 with connect(gateway.address()) as sock:

@@ -4,6 +4,8 @@
 --   { status = 200, reason = "OK", version = "1.1", headers = ..., fields = ... }
 --
 -- `headers` has lower-case names; repeated ones are joined by ", ". The body is left for the handler to read.
+local errors = require "linedancer.errors"
+
 local M = {}
 
 local MAX_FIELDS = 200
@@ -27,22 +29,29 @@ local function add_field(conn, head, line)
   if #head.fields > MAX_FIELDS then conn:fail "too many HTTP fields" end
 end
 
--- A line of the head. After the first one an end is no clean end.
-local function next_line(conn, head)
-  if head then return conn:expect "y" end
-  local line = conn:read_line()
-  while line == "" do line = conn:read_line() end -- RFC 9112 2.2: empty lines before a request are skipped
-  return line
+-- Lines are frames to the core; together they are one, within limits.frame. Returns how many bytes are left to LINE's
+-- successors.
+local function take(conn, left, line)
+  left = left - #line - 2 -- its end
+  if left < 0 then error(errors.new("limit", "the HTTP head is over limits.frame", conn), 0) end
+  return left
 end
 
 function M.read(conn)
-  local line = next_line(conn)
-  if not line then return nil end
-  local head = start_line(conn, line)
+  local left = conn.machine.limits.frame
+  local first
+  repeat -- RFC 9112 2.2: empty lines before a request are skipped
+    first = conn:read_line()
+    if not first then return nil end
+    left = take(conn, left, first)
+  until first ~= ""
+  local head = start_line(conn, first)
   head.headers, head.fields = {}, {}
-  for field in next_line, conn, head do
-    if field == "" then return head end
-    add_field(conn, head, field)
+  while true do
+    local line = conn:expect "y"
+    if line == "" then return head end
+    left = take(conn, left, line)
+    add_field(conn, head, line)
   end
 end
 

@@ -66,6 +66,13 @@ describe("resp", function()
     }
   end)
 
+  it("keeps members of one score in order of their bytes, the shorter first", function()
+    converse {
+      { "ZADD z 1 b 1 d 1 B 1 c 1 bb 1 \"\" 1 a", ":7" }, { "ZREM z c", ":1" }, { "ZRANGE z 0 -1",
+        "*6 $0  $1 B $1 a $1 b $2 bb $1 d" },
+    }
+  end)
+
   it("obeys ZADD's flags and refuses bad scores", function()
     converse {
       { "ZADD z XX 1 a", ":0" }, { "EXISTS z", ":0" }, { "ZADD z NX 1 a", ":1" }, { "ZADD z NX 2 a", ":0" },

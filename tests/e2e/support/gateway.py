@@ -31,8 +31,7 @@ def lua(value):
 
 def bundled(name):
     """The path of a handler that comes with the program."""
-    path = SOURCE / "handlers" / name
-    return str(path if path.is_dir() else path.with_suffix(".lua"))
+    return str(SOURCE / "handlers" / (name + ".lua"))
 
 
 def until(condition, what="the condition"):

@@ -1,0 +1,104 @@
+local core = require "linedancer.core"
+local gateway = require "linedancer.gateway"
+local logged = require "spec.support.logged"
+local scratch = require "spec.support.scratch"
+
+-- A plain luajit has no loop: what the gateway asks of the core is kept, and answered by ANSWER.
+local function run(config, answer)
+  local asked, kept, code = {}, { listen = core.listen, run = core.run }, nil
+  core.listen = answer or function(port)
+    asked[#asked + 1] = port
+    return #asked, 7000 + #asked
+  end
+  core.run = function(seconds) asked.ran = seconds end
+  local lines = logged(function() code = gateway.run(config) end)
+  core.listen, core.run = kept.listen, kept.run
+  return code, asked, lines
+end
+
+describe("gateway", function()
+  local files
+
+  setup(function()
+    files = scratch.new {
+      ["good.lua"] = "return { states = { a = function() end }, options = { x = 1 }, limits = { frame = 50 } }",
+      ["bad.lua"] = "return { states = {} }",
+      ["starts.lua"] = "STARTED = (STARTED or 0) + 1; return { states = { a = function() end }, "
+        .. "start = function() _G.started = (_G.started or 0) + 1 end }",
+      ["fails.lua"] = "return { states = { a = function() end }, start = function() error 'no luck' end }",
+    }
+  end)
+
+  teardown(function() files.remove() end)
+
+  local function config(...)
+    local listen = {}
+    for i, name in ipairs { ... } do
+      listen[i] = {
+        file = files.dir .. "/" .. name, module = name, name = "l" .. i, options = {}, limits = {},
+        address = { family = "ipv4", host = "127.0.0.1", port = 0, text = "127.0.0.1:0" },
+      }
+    end
+    return { listen = listen, limits = { frame = 100, output = 200, linger = 1, connections = 10 } }
+  end
+
+  it("opens every listener, says where, and serves", function()
+    local code, asked, lines = run(config("good.lua", "good.lua"))
+    assert.equal(0, code)
+    assert.equal(2, #asked)
+    assert.equal(30, asked.ran)
+    assert.equal(10, asked[1].max)
+    assert.same({ level = "info", text = "listening", fields = { address = "127.0.0.1:7001", handler = "good.lua" } },
+      lines[1])
+  end)
+
+  it("names addresses of other families as configs do", function()
+    local c = config("good.lua", "good.lua")
+    c.listen[1].address = { family = "ipv6", host = "::1", port = 0, text = "[::1]:0" }
+    c.listen[2].address = { family = "unix", path = "/run/x.sock", text = "unix:/run/x.sock" }
+    local _, _, lines = run(c)
+    assert.equal("[::1]:7001", lines[1].fields.address)
+    assert.equal("unix:/run/x.sock", lines[2].fields.address)
+  end)
+
+  it("gives a listener no more connections than the whole gateway has", function()
+    local c = config("good.lua", "good.lua")
+    c.listen[1].max_connections, c.listen[2].max_connections = 5, 50
+    local _, asked = run(c)
+    assert.same({ 5, 10 }, { asked[1].max, asked[2].max })
+  end)
+
+  it("loads and starts a handler once, however many listeners share it", function()
+    _G.started = nil
+    run(config("starts.lua", "starts.lua"))
+    assert.equal(1, _G.started)
+    _G.started = nil
+  end)
+
+  for name, text in pairs {
+    ["bad.lua"] = "states is empty", ["fails.lua"] = "start: .*no luck", ["missing.lua"] = "missing.lua",
+  } do
+    it("refuses to run with " .. name, function()
+      local code, asked, lines = run(config("good.lua", name))
+      assert.equal(1, code)
+      assert.is_nil(asked.ran)
+      assert.equal("error", lines[#lines].level)
+      assert.matches(text, lines[#lines].text)
+    end)
+  end
+
+  it("refuses options that the handler does not have", function()
+    local c = config "good.lua"
+    c.listen[1].options = { y = 1 }
+    local code, _, lines = run(c)
+    assert.equal(1, code)
+    assert.matches("unknown option 'y'", lines[1].text)
+  end)
+
+  it("says which address it cannot listen on", function()
+    local code, asked, lines = run(config "good.lua", function() return nil, "Address already in use" end)
+    assert.equal(1, code)
+    assert.is_nil(asked.ran)
+    assert.equal("cannot listen on 127.0.0.1:0: Address already in use", lines[1].text)
+  end)
+end)
