@@ -126,6 +126,19 @@ static uint64_t pack_size(const struct ld_node *node)
     }
 }
 
+/* Can ld_pack_quick() take this node? */
+static bool is_quick(const struct ld_node *node)
+{
+    switch (node->kind) {
+    case LD_NODE_LITERAL: return true;
+    case LD_NODE_INT: return !node->hidden && node->save < 0;
+    case LD_NODE_PREFIXED:
+        return !node->hidden &&
+               (node->enc == LD_ENC_FIXED || node->enc == LD_ENC_DECIMAL);
+    default: return false;
+    }
+}
+
 static bool measure_pack(struct ld_format *f, struct ld_format_error *err)
 {
     uint64_t size = 0;
@@ -133,9 +146,11 @@ static bool measure_pack(struct ld_format *f, struct ld_format_error *err)
     uint32_t depth = 0;
     uint32_t i;
 
+    f->pack_quick = true;
     for (i = 0; i < f->node_count; i++) {
         const struct ld_node *node = &f->nodes[i];
 
+        f->pack_quick = f->pack_quick && is_quick(node);
         depth += node->kind == LD_NODE_REPEAT || node->kind == LD_NODE_IF;
         depth -= node->kind == LD_NODE_END;
         size += pack_size(node);

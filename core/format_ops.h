@@ -166,6 +166,7 @@ struct ld_format {
                            group counted once */
     uint32_t pack_body; /* the same for the largest repeat */
     bool pack_measure;  /* packed size depends on values, not only on bytes */
+    bool pack_quick;    /* whole integers, literals and prefixed bytes alone */
 };
 
 /* Fill F->nodes, fields and text.  False with ERR filled on a syntax error or

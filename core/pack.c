@@ -121,6 +121,8 @@ enum ld_status ld_pack(const struct ld_format *f, const struct ld_arg *args,
     enum ld_status st = LD_OK;
     uint32_t pc;
 
+    if (f->pack_quick && dst && ld_pack_quick(f, args, count, dst, out))
+        return LD_OK;
     pk.f = f;
     pk.args = count > 0 ? args : &none;
     pk.count = count;

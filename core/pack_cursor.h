@@ -77,6 +77,11 @@ enum ld_status ld_pack_bytes(struct ld_packer *pk, const struct ld_node *node);
 enum ld_status ld_pack_prefix(struct ld_packer *pk, const struct ld_node *node,
                               uint64_t len);
 
+/* The whole frame, if F allows it (pack_quick) and nothing is unusual: false
+ * otherwise, and then DST and OUT hold nothing of use. */
+bool ld_pack_quick(const struct ld_format *f, const struct ld_arg *args,
+                   uint32_t count, uint8_t *dst, struct ld_packed *out);
+
 /* The value of a number that was left out: what a later argument implies. */
 bool ld_pack_infer(const struct ld_packer *pk, const struct ld_node *node,
                    int64_t *value);

@@ -108,7 +108,7 @@ return {
   initial = "open",
   states = states,
   options = {
-    max_bulk = 2^19,    -- bytes of one word
+    max_bulk = 2^19,    -- bytes of one word; a reply with it has to fit in limits.output
     max_words = 2^20,   -- words of one command
     max_request = 2^26, -- bytes of one command of more than four words
   },

@@ -8,6 +8,7 @@
 local number = require "handlers.resp.number"
 
 local BULK = '"$" sD"\r\n" "\r\n"'
+local EIGHT = BULK:rep(8, " ")
 local INTEGER = '":" D"\r\n"'
 local ARRAY, MAP, SET = '"*" D"\r\n"', '"%" D"\r\n"', '"~" D"\r\n"'
 local HELD_MAX = 2 ^ 16 -- bytes of one reply that are queued before its reader has to take some
@@ -75,22 +76,40 @@ function M.set(conn, n)
   conn:pack(conn.protocol == 3 and SET or ARRAY, n)
 end
 
---- Items 1 to N, as bulks; false is null. The reader may be waited for meanwhile, so ITEMS must be the caller's own.
+-- Let the reader take what it has been sent before more than HELD_MAX bytes are queued.
+local function hold(conn, held)
+  if held < HELD_MAX then return held end
+  conn:flush()
+  return 0
+end
+
+--- Items 1 to N, strings, as bulks. The reader may be waited for meanwhile, so ITEMS must be the caller's own.
 function M.bulks(conn, items, n)
+  local held, i = 0, 1
+  while i + 7 <= n do
+    local a, b, c, d = items[i], items[i + 1], items[i + 2], items[i + 3]
+    local e, f, g, h = items[i + 4], items[i + 5], items[i + 6], items[i + 7]
+    local size = #a + #b + #c + #d + #e + #f + #g + #h
+    if size > HELD_MAX then break end
+    conn:pack(EIGHT, a, b, c, d, e, f, g, h)
+    held = hold(conn, held + size + 128)
+    i = i + 8
+  end
+  for at = i, n do
+    local item = items[at]
+    conn:pack(BULK, item)
+    held = hold(conn, held + #item + 16)
+  end
+end
+
+--- An array of values 1 to N: a string or integer is a bulk, false is null. They may be waited for, as in bulks().
+function M.values(conn, values, n)
   local held = 0
+  M.array(conn, n)
   for i = 1, n do
-    local item = items[i]
-    if item then
-      M.bulk(conn, item)
-      if type(item) == "string" then held = held + #item end
-    else
-      M.null(conn)
-    end
-    held = held + 16
-    if held > HELD_MAX then
-      conn:flush()
-      held = 0
-    end
+    local value = values[i]
+    if value then M.bulk(conn, value) else M.null(conn) end
+    held = hold(conn, held + (type(value) == "string" and #value or 0) + 16)
   end
 end
 

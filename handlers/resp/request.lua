@@ -3,12 +3,12 @@
 --   *2 CRLF $3 CRLF GET CRLF $1 CRLF k CRLF      an array of bulks; *0 and *-1 are nothing
 --   GET "k\x01" CRLF                             inline, as a person types it; "" is nothing
 --
--- Up to FEW words come as one frame, more by groups of FEW, each with its largest bulk's size bounded before the
--- bytes are awaited. A frame that fails has consumed nothing: it is read again, word by word, to be answered as Redis
--- words it; so is one that is only larger than limits.frame, of which every word is a frame then.
+-- Up to FEW words come as one frame, more by groups of MANY and singly, each with its largest bulk's size bounded
+-- before the bytes are awaited. A frame that fails has consumed nothing: it is read again, word by word, to be
+-- answered as Redis words it; so is one that is only larger than limits.frame, of which every word is a frame then.
 local M = { FEW = 4 }
 
-local FEW = M.FEW
+local FEW, MANY = M.FEW, 8
 local LINE_MAX = 65536
 local LINE = "y{" .. LINE_MAX .. "}"
 
@@ -16,7 +16,7 @@ M.LINE, M.LINE_MAX = LINE, LINE_MAX
 
 local frames = {}
 
---- Formats of one to FEW bulks of at most MAX bytes.
+--- Formats of one to FEW bulks, and of MANY, of at most MAX bytes.
 function M.frames(max)
   local known = frames[max]
   if known then return known end
@@ -24,6 +24,7 @@ function M.frames(max)
   local word = ('sD"\r\n"{%d} "\r\n$" '):format(max)
   known = {}
   for n = 1, FEW do known[n] = head .. word:rep(n - 1) .. tail end
+  known[MANY] = head .. word:rep(MANY - 1) .. tail
   frames[max] = known
   return known
 end
@@ -61,16 +62,21 @@ function M.word(conn, words, i)
   if conn:expect(2) ~= "\r\n" then refuse(conn, "bulk is longer than its length") end
 end
 
+-- MANY words from I + 1 on.
+local function group(conn, words, i)
+  local a, b, c, d, e, f, g, h = conn:expect(conn.frames[MANY])
+  words[i + 1], words[i + 2], words[i + 3], words[i + 4] = a, b, c, d
+  words[i + 5], words[i + 6], words[i + 7], words[i + 8] = e, f, g, h
+  hold(conn, words, #a + #b + #c + #d + #e + #f + #g + #h)
+end
+
 --- The words of a command of N, more than FEW. conn.words is where on_error finds those that are read.
 function M.many(conn, n)
   local words, i = {}, 0
-  local frame = conn.frames[FEW]
   conn.words = words
-  while i + FEW <= n do
-    local a, b, c, d = conn:expect(frame)
-    words[i + 1], words[i + 2], words[i + 3], words[i + 4] = a, b, c, d
-    i = i + FEW
-    hold(conn, words, #a + #b + #c + #d)
+  while i + MANY <= n do
+    group(conn, words, i)
+    i = i + MANY
   end
   while i < n do
     i = i + 1

@@ -16,19 +16,10 @@ function M.new()
   return { height = 1 }
 end
 
--- Strings compare by the locale's collation in Lua, by bytes in Redis.
-local function is_less(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = a:byte(i), b:byte(i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
--- Is NODE before the place of SCORE and MEMBER?
+-- Is NODE before the place of SCORE and MEMBER? LuaJIT compares strings by their bytes, whatever the locale.
 local function is_before(node, score, member)
   if node.score ~= score then return node.score < score end
-  return node.member ~= member and is_less(node.member, member)
+  return node.member < member
 end
 
 local function seek(list, score, member)

@@ -175,7 +175,7 @@ add("MGET", -2, function(conn, words, n)
     local value = get(conn.db, words[i])
     found[i - 1] = value ~= nil and type(value) ~= "table" and value
   end
-  reply.list(conn, found, n - 1)
+  reply.values(conn, found, n - 1)
 end)
 
 add("MSET", -3, function(conn, words, n)

@@ -2,12 +2,14 @@
 """The command line: what it refuses, how it says so, and its exit codes."""
 import pathlib
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from support.gateway import run
+from support.gateway import PATIENCE, PROGRAM, run
 
 GOOD = """--- good: one line each way.
 local states = {}
@@ -135,6 +137,20 @@ class Cli(unittest.TestCase):
         result = run("test", cwd=self.directory)
         self.assertEqual(result.returncode, 1, result)
         self.assertIn("1 failure", result.stdout)
+
+    def test_a_spec_that_never_ends_can_be_interrupted(self):
+        self.write("endless_spec.lua", 'io.stderr:write "ready\\n" '
+                   'while true do end')
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen([PROGRAM, "test", "endless_spec.lua"],
+                                  cwd=self.directory, text=True,
+                                  stderr=subprocess.PIPE) as process:
+                self.assertEqual(process.stderr.readline(), "ready\n")
+                process.send_signal(number)
+                try:
+                    self.assertEqual(process.wait(PATIENCE), -number)
+                finally:
+                    process.kill()
 
     def test_version_and_help_answer_on_stdout(self):
         self.assertRegex(self.done("version"), r"^linedancer \d+\.\d+\.\d+\n$")
