@@ -86,7 +86,7 @@ bool ld_pack_quick(const struct ld_format *f, const struct ld_arg *args,
                    uint32_t count, uint8_t *dst, struct ld_packed *out)
 {
     const struct ld_node *node = f->nodes, *last = node + f->node_count;
-    const struct ld_arg *arg = args, *end = args + count;
+    const struct ld_arg *arg = args, *end = count ? args + count : args;
     uint8_t *to = dst;
 
     for (; node < last; node++) {

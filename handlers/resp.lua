@@ -18,7 +18,8 @@ for _, name in ipairs { "strings", "keys", "lists", "sets", "hashes", "zsets", "
 end
 
 local LINE, refuse = request.LINE, request.refuse
-local one, two, three, four = unpack(commands.exact, 1, 4)
+local one = commands.exact[1]
+local two, three, four = unpack(commands.keyed, 2, 4)
 local states = {}
 
 function states.open(conn)
@@ -51,7 +52,7 @@ local function other(conn, line)
   if n > request.FEW then return answer(conn, request.many(conn, n), n) end
   local name, a, b, c = conn:expect(conn.frames[n])
   local run = n == 1 and one[name] or n == 4 and four[name]
-  if not run then return answer(conn, { name, a, b, c }, n) end
+  if not run then return answer(conn, { name, a and tostring(a), b, c }, n) end
   conn.count = false
   run(conn, a, b, c)
   return "command"
@@ -64,7 +65,7 @@ function states.command(conn)
     conn.count = 3
     local name, a, b = conn:expect(conn.frames[3])
     local run = three[name]
-    if not run then return answer(conn, { name, a, b }, 3) end
+    if not run then return answer(conn, { name, tostring(a), b }, 3) end
     conn.count = false
     run(conn, a, b)
     return "command"
@@ -72,7 +73,7 @@ function states.command(conn)
     conn.count = 2
     local name, a = conn:expect(conn.frames[2])
     local run = two[name]
-    if not run then return answer(conn, { name, a }, 2) end
+    if not run then return answer(conn, { name, tostring(a) }, 2) end
     conn.count = false
     run(conn, a)
     return "command"

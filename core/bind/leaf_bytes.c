@@ -180,8 +180,8 @@ static int leaf_pack_bytes(struct ld_vm *vm, uint32_t format, uint32_t count);
 
 /* B may have no room for as much as the args could take, yet enough for what
  * they do take. */
-static int pack_last(struct ld_vm *vm, struct ld_lua_buffer *b,
-                     uint32_t format, uint32_t count)
+static int pack_last(struct ld_vm *vm, struct ld_lua_buffer *b, uint32_t format,
+                     uint32_t count)
 {
     const struct ld_result *r = vm->pool->result;
     int st = leaf_pack_bytes(vm, format, count);

@@ -212,7 +212,16 @@ static int l_log(lua_State *L)
     return 0;
 }
 
-/* core.log_level([name]): set the level below which lines are dropped. */
+/* core.logs(level): would a line of this level be written? */
+static int l_logs(lua_State *L)
+{
+    int level = ld_log_level(luaL_checkstring(L, 1));
+
+    lua_pushboolean(L, level >= (int)ld_vm_of(L)->log->level);
+    return 1;
+}
+
+/* core.log_level(name): set the level below which lines are dropped. */
 static int l_log_level(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
@@ -227,8 +236,7 @@ static int l_log_level(lua_State *L)
 static int l_conn_of(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
-    struct ld_conn *c =
-        ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
+    struct ld_conn *c = ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
 
     if (!c)
         return 0;
@@ -261,12 +269,11 @@ static int l_conns(lua_State *L)
 static int l_is_idle(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
-    struct ld_conn *c =
-        ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
+    struct ld_conn *c = ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
 
-    lua_pushboolean(L, c && ld_conn_unread(c) == 0 &&
-                           ld_conn_unsent(c) == 0 && (c->flags & LD_OPENS) &&
-                           c->wait != LD_WAIT_NONE && c->wait != LD_WAIT_START);
+    lua_pushboolean(L, c && ld_conn_unread(c) == 0 && ld_conn_unsent(c) == 0 &&
+                           (c->flags & LD_OPENS) && c->wait != LD_WAIT_NONE &&
+                           c->wait != LD_WAIT_START);
     return 1;
 }
 
@@ -274,8 +281,7 @@ static int l_is_idle(lua_State *L)
 static int l_state_of(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
-    struct ld_conn *c =
-        ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
+    struct ld_conn *c = ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
 
     if (!c || c->state == LD_NO_STATE)
         return 0;
@@ -283,16 +289,11 @@ static int l_state_of(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg core[] = {{"boot", l_boot},
-                                {"format", l_format},
-                                {"machine", l_machine},
-                                {"log", l_log},
-                                {"log_level", l_log_level},
-                                {"conn_of", l_conn_of},
-                                {"conns", l_conns},
-                                {"is_idle", l_is_idle},
-                                {"state_of", l_state_of},
-                                {NULL, NULL}};
+static const luaL_Reg core[] = {
+    {"boot", l_boot},         {"format", l_format}, {"machine", l_machine},
+    {"log", l_log},           {"logs", l_logs},     {"log_level", l_log_level},
+    {"conn_of", l_conn_of},   {"conns", l_conns},   {"is_idle", l_is_idle},
+    {"state_of", l_state_of}, {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
 {

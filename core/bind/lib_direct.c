@@ -121,8 +121,7 @@ static int l_write(lua_State *L)
     size_t len;
     const char *p = luaL_checklstring(L, 2, &len);
 
-    lua_pushinteger(L,
-                    vm->api.write(vm, (int64_t)lua_tonumber(L, 1), p, len));
+    lua_pushinteger(L, vm->api.write(vm, (int64_t)lua_tonumber(L, 1), p, len));
     return 1;
 }
 
@@ -136,9 +135,9 @@ static int l_enter(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg direct[] = {
-    {"unpack", l_unpack}, {"values", l_values}, {"pack", l_pack},
-    {"write", l_write},   {"enter", l_enter},   {NULL, NULL}};
+static const luaL_Reg direct[] = {{"unpack", l_unpack}, {"values", l_values},
+                                  {"pack", l_pack},     {"write", l_write},
+                                  {"enter", l_enter},   {NULL, NULL}};
 
 void ld_lib_direct(lua_State *L)
 {

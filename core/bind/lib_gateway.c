@@ -42,6 +42,30 @@ static void remember_peer(struct ld_conn *c, const struct sockaddr_storage *sa)
     c->peer_port = v4->sin_port;
 }
 
+static bool is_full(const struct ld_port *port)
+{
+    return port->open >= port->max ||
+           port->vm->accepted >= port->vm->max_accepted;
+}
+
+static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer);
+
+/* A full listener lets its clients wait in the kernel's queue. */
+static void heed_limits(struct ld_vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++) {
+        struct ld_port *port = vm->ports[i];
+
+        if (port->paused == is_full(port))
+            continue;
+        port->paused = !port->paused;
+        if (port->paused)
+            ld_listener_pause(port->listener);
+        else
+            ld_listener_start(port->listener, on_accept, port);
+    }
+}
+
 static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer)
 {
     struct ld_port *port = ctx;
@@ -56,25 +80,22 @@ static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer)
     }
     c->listener = port->index;
     remember_peer(c, peer);
-    if (++port->open >= port->max) {
-        ld_listener_pause(port->listener);
-        port->paused = true;
-    }
+    port->open++;
+    port->vm->accepted++;
+    heed_limits(port->vm);
+    ld_log(port->vm->log, LD_DEBUG, "connection opened", "conn=%u.%u open=%u",
+           c->slot, c->generation, port->vm->pool->open);
     ld_conn_begin(c);
 }
 
 void ld_gateway_conn_closed(struct ld_vm *vm, const struct ld_conn *c)
 {
-    struct ld_port *port;
-
     if (c->listener == 0)
         return;
-    port = vm->ports[c->listener - 1];
-    port->open--;
-    if (!port->paused || vm->stopping)
-        return;
-    port->paused = false;
-    ld_listener_start(port->listener, on_accept, port);
+    vm->ports[c->listener - 1]->open--;
+    vm->accepted--;
+    if (!vm->stopping)
+        heed_limits(vm);
 }
 
 static struct ld_address read_address(lua_State *L, int t)
@@ -154,14 +175,16 @@ void ld_gateway_free_ports(struct ld_vm *vm)
     vm->port_count = 0;
 }
 
-/* core.run(drain): accept and serve until the gateway is stopped; DRAIN is
- * how many seconds connections then have to finish. */
+/* core.run(drain, connections): accept at most CONNECTIONS at a time and serve
+ * until the gateway is stopped; DRAIN is how many seconds connections then
+ * have to finish. */
 static int l_run(lua_State *L)
 {
     struct ld_vm *vm = with_worker(L);
     lua_State *outer = vm->L;
 
     vm->drain_seconds = luaL_checknumber(L, 1);
+    vm->max_accepted = (uint32_t)luaL_checknumber(L, 2);
     for (uint32_t i = 0; i < vm->port_count; i++)
         ld_listener_start(vm->ports[i]->listener, on_accept, vm->ports[i]);
     vm->L = L;

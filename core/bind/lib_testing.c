@@ -180,13 +180,13 @@ static int l_status(lua_State *L)
     struct peer *p = check_peer(L);
     struct ld_conn *c = conn_of(p);
 
-    lua_pushstring(L, p->memory.was_reset                  ? "reset"
-                      : p->memory.closed                   ? "closed"
+    lua_pushstring(L, p->memory.was_reset              ? "reset"
+                      : p->memory.closed               ? "closed"
                       : c && c->phase == LD_PHASE_OPEN ? "open"
-                                                           : "ending");
+                                                       : "ending");
     lua_pushboolean(L, p->memory.shut);
-    lua_pushinteger(L, (lua_Integer)(p->memory.input.bytes +
-                                     (c ? ld_conn_unread(c) : 0)));
+    lua_pushinteger(
+        L, (lua_Integer)(p->memory.input.bytes + (c ? ld_conn_unread(c) : 0)));
     return 3;
 }
 
@@ -263,9 +263,9 @@ static int l_settle(lua_State *L)
 }
 
 static const luaL_Reg peer_methods[] = {
-    {"begin", l_begin},   {"feed", l_feed},     {"finish", l_finish},
-    {"room", l_room},     {"sent", l_sent},     {"status", l_status},
-    {"handle", l_handle}, {"drop", l_drop},     {NULL, NULL}};
+    {"begin", l_begin},   {"feed", l_feed}, {"finish", l_finish},
+    {"room", l_room},     {"sent", l_sent}, {"status", l_status},
+    {"handle", l_handle}, {"drop", l_drop}, {NULL, NULL}};
 
 static const luaL_Reg testing[] = {{"open", l_open},
                                    {"advance", l_advance},

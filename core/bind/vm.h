@@ -66,6 +66,7 @@ struct ld_vm {
     struct ld_machine *machines;
     struct ld_port **ports; /* lib_gateway.c */
     uint32_t port_count;
+    uint32_t accepted, max_accepted; /* connections on all listeners */
     double drain_seconds;
     bool stopping;
     int threads_ref, conns_ref; /* tables by slot + 1 */

@@ -2,25 +2,33 @@
 --
 -- An arity is Redis's: 3 is exactly three words, the name included, and -3 three or more. A name may have several. Up
 -- to four exact words are passed as they are, run(conn, a, b, c), so that no table is made; else run(conn, words, n),
--- words[1] being the name. Every function writes exactly one reply.
+-- words[1] being the name. Of those, A is most often a key, and then may be a borrowed slice: good for the store, and
+-- until the command waits. Every function writes exactly one reply.
 local reply = require "handlers.resp.reply"
 
 local EXACT_MAX = 4
 local SHOWN_MAX = 128 -- bytes of unknown words that an error repeats
 
-local M = { exact = {}, open = {}, arity = {} }
+local M = { exact = {}, keyed = {}, open = {}, arity = {} }
 
-local exact, open = M.exact, M.open
+local exact, keyed, open = M.exact, M.keyed, M.open
 
-for n = 1, EXACT_MAX do exact[n] = {} end
+for n = 1, EXACT_MAX do exact[n], keyed[n] = {}, {} end
 
---- Have RUN answer NAME, in capitals, with ARITY.
-function M.add(name, arity, run)
+--- Have RUN answer NAME, in capitals, with ARITY. If that is exact, its second word is a string, whatever it means.
+function M.add_plain(name, arity, run)
   for _, spelled in ipairs { name, name:lower() } do
     if arity > 0 then exact[arity][spelled] = run else open[spelled] = { least = -arity, run = run } end
   end
   local known = M.arity[name]
   M.arity[name] = known and -math.min(math.abs(known), math.abs(arity)) or arity
+end
+
+--- The same, the second word being a key.
+function M.add(name, arity, run)
+  M.add_plain(name, arity, run)
+  if arity < 0 then return end
+  keyed[arity][name], keyed[arity][name:lower()] = run, run
 end
 
 local function shorten(text)

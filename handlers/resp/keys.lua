@@ -5,7 +5,7 @@ local integer = require("handlers.resp.number").integer
 local reply = require "handlers.resp.reply"
 local store = require "handlers.resp.store"
 
-local add = commands.add
+local add, add_plain = commands.add, commands.add_plain
 local get = store.get
 
 local function delete(conn, words, n)
@@ -62,7 +62,7 @@ add("PERSIST", 2, function(conn, key)
   reply.integer(conn, store.persist(conn.db, key) and 1 or 0)
 end)
 
-add("KEYS", 2, function(conn, pattern)
+add_plain("KEYS", 2, function(conn, pattern)
   local names, n = store.keys(conn.db)
   local found, count = {}, 0
   for i = 1, n do
@@ -74,7 +74,7 @@ add("KEYS", 2, function(conn, pattern)
   reply.list(conn, found, count)
 end)
 
-add("DBSIZE", 1, function(conn)
+add_plain("DBSIZE", 1, function(conn)
   store.sweep(conn.db)
   reply.integer(conn, conn.db.count)
 end)
@@ -82,11 +82,11 @@ end)
 local FLUSH_MODES = { ASYNC = true, SYNC = true }
 
 local function flush(name, clear)
-  add(name, 1, function(conn)
+  add_plain(name, 1, function(conn)
     clear(conn.db)
     reply.ok(conn)
   end)
-  add(name, 2, function(conn, mode)
+  add_plain(name, 2, function(conn, mode)
     if not FLUSH_MODES[mode:upper()] then return reply.syntax(conn) end
     clear(conn.db)
     reply.ok(conn)
@@ -96,7 +96,7 @@ end
 flush("FLUSHDB", store.clear)
 flush("FLUSHALL", store.clear_all)
 
-add("SELECT", 2, function(conn, index)
+add_plain("SELECT", 2, function(conn, index)
   local n = integer(index)
   if not n then return reply.not_integer(conn) end
   if n < 0 or n >= store.COUNT then return reply.error(conn, "ERR DB index is out of range") end

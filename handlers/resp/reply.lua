@@ -32,6 +32,10 @@ function M.not_integer(conn)
   conn:write "-ERR value is not an integer or out of range\r\n"
 end
 
+function M.overflow(conn)
+  conn:write "-ERR increment or decrement would overflow\r\n"
+end
+
 function M.syntax(conn)
   conn:write "-ERR syntax error\r\n"
 end

@@ -16,15 +16,17 @@ M.LINE, M.LINE_MAX = LINE, LINE_MAX
 
 local frames = {}
 
---- Formats of one to FEW bulks, and of MANY, of at most MAX bytes.
+--- Formats of one to FEW bulks, the second a slice, and of MANY, of at most MAX bytes.
 function M.frames(max)
   local known = frames[max]
   if known then return known end
-  local head, tail = '"$"', ('sD"\r\n"{%d} "\r\n"'):format(max)
-  local word = ('sD"\r\n"{%d} "\r\n$" '):format(max)
+  local text, between = ('sD"\r\n"{%d}'):format(max), ' "\r\n$" '
   known = {}
-  for n = 1, FEW do known[n] = head .. word:rep(n - 1) .. tail end
-  known[MANY] = head .. word:rep(MANY - 1) .. tail
+  for n = 1, MANY do
+    local parts = {}
+    for i = 1, n do parts[i] = (i == 2 and n <= FEW and "&" or "") .. text end
+    known[n] = '"$"' .. table.concat(parts, between) .. ' "\r\n"'
+  end
   frames[max] = known
   return known
 end

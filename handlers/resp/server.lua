@@ -6,7 +6,7 @@ local integer = require("handlers.resp.number").integer
 local reply = require "handlers.resp.reply"
 local store = require "handlers.resp.store"
 
-local add, family = commands.add, commands.family
+local add, family = commands.add_plain, commands.family
 local kept = store.kept
 
 local M = {}

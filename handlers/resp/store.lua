@@ -3,7 +3,8 @@
 -- A database maps a key to a string, to an integer (what INCR leaves, so that it need not be parsed again) or to a
 -- table whose `kind` is list, set, hash, zset or stream. Only keys in `values` have a deadline. An expired key goes
 -- when somebody asks for it; besides, each new key has up to SWEEP expired ones removed, those of the heap's top. The
--- heap may hold stale entries, whose deadline is no longer the key's; it is rebuilt when most are.
+-- heap may hold stale entries, whose deadline is no longer the key's; it is rebuilt when most are. Inside, keys are
+-- what ld.key makes of them, so that clients cannot choose keys that collide.
 local ld = require "linedancer"
 local reply = require "handlers.resp.reply"
 
@@ -12,7 +13,7 @@ local SWEEP = 20
 local M = { COUNT = 16 }
 
 local kept = ld.keep "resp"
-local now = ld.now
+local now, hashed = ld.now, ld.key
 
 local function empty(db)
   db.values, db.count = {}, 0
@@ -101,8 +102,8 @@ end
 
 local sweep = M.sweep
 
---- The value of KEY, or nil.
-function M.get(db, key)
+-- The value of a hashed KEY, or nil.
+local function find(db, key)
   local value = db.values[key]
   if value == nil then return nil end
   local at = db.deadlines[key]
@@ -113,10 +114,14 @@ function M.get(db, key)
   return value
 end
 
+--- The value of KEY, or nil.
+function M.get(db, key)
+  return find(db, hashed(key))
+end
+
 local get = M.get
 
---- Set KEY to VALUE, and its deadline stays.
-function M.put(db, key, value)
+local function put(db, key, value)
   local values = db.values
   if values[key] == nil then
     db.count = db.count + 1
@@ -125,8 +130,22 @@ function M.put(db, key, value)
   values[key] = value
 end
 
+--- Set KEY to VALUE, and its deadline stays.
+function M.put(db, key, value)
+  put(db, hashed(key), value)
+end
+
+--- Set KEY to change(its value or nil, X), unless that is nil, and its deadline stays. Returns what change() did.
+function M.update(db, key, change, x)
+  key = hashed(key)
+  local value, why = change(find(db, key), x)
+  if value ~= nil then put(db, key, value) end
+  return value, why
+end
+
 --- Set KEY to VALUE, and it does not expire.
 function M.set(db, key, value)
+  key = hashed(key)
   local values = db.values
   if values[key] == nil then
     db.count = db.count + 1
@@ -140,13 +159,15 @@ end
 
 --- Remove KEY. Was it there?
 function M.delete(db, key)
-  if get(db, key) == nil then return false end
+  key = hashed(key)
+  if find(db, key) == nil then return false end
   remove(db, key)
   return true
 end
 
 --- KEY, which is there, expires in SECONDS; in the past removes it.
 function M.expire(db, key, seconds)
+  key = hashed(key)
   if seconds <= 0 then return remove(db, key) end
   if not db.deadlines[key] then db.expiring = db.expiring + 1 end
   local at = now() + seconds
@@ -157,7 +178,8 @@ end
 
 --- KEY does not expire. Did it before?
 function M.persist(db, key)
-  if get(db, key) == nil or not db.deadlines[key] then return false end
+  key = hashed(key)
+  if find(db, key) == nil or not db.deadlines[key] then return false end
   db.deadlines[key] = nil
   db.expiring = db.expiring - 1
   return true
@@ -165,6 +187,7 @@ end
 
 --- Seconds until KEY expires; nil if never. KEY is there.
 function M.left(db, key)
+  key = hashed(key)
   local at = db.deadlines[key]
   return at and at - now()
 end
@@ -176,7 +199,7 @@ function M.keys(db)
   for key in pairs(db.values) do
     if not deadlines[key] or deadlines[key] > time then
       n = n + 1
-      names[n] = key
+      names[n] = key:sub(5)
     end
   end
   return names, n

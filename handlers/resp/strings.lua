@@ -125,16 +125,20 @@ add("GETDEL", 2, function(conn, key)
   reply.bulk(conn, old)
 end)
 
-local function increase(conn, key, by)
-  local db = conn.db
-  local old = get(db, key)
+-- OLD, nil for 0, with BY more; or nil, and the reply that says why not.
+local function sum(old, by)
   if old == nil then old = 0 end
-  if type(old) == "table" then return reply.wrong_type(conn) end
+  if type(old) == "table" then return nil, reply.wrong_type end
   local n = integer(old)
-  if not n then return reply.not_integer(conn) end
+  if not n then return nil, reply.not_integer end
   n = n + by
-  if n > MAX or n < -MAX then return reply.error(conn, "ERR increment or decrement would overflow") end
-  put(db, key, n)
+  if n > MAX or n < -MAX then return nil, reply.overflow end
+  return n
+end
+
+local function increase(conn, key, by)
+  local n, refuse = store.update(conn.db, key, sum, by)
+  if not n then return refuse(conn) end
   reply.integer(conn, n)
 end
 

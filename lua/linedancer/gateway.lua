@@ -48,7 +48,7 @@ local function open(listener, config, loaded)
   local index, port = core.listen {
     family = address.family, host = address.host, port = address.port, path = address.path,
     backlog = listener.backlog or 1024, machine = made.handle,
-    max = math.min(listener.max_connections or math.huge, config.limits.connections),
+    max = listener.max_connections,
   }
   if not index then return nil, ("cannot listen on %s: %s"):format(address.text, port) end
   return bound(address, port), definition.name
@@ -70,7 +70,7 @@ function M.run(config)
     end
     log.info("listening", { address = address, handler = name })
   end
-  core.run(config.drain or 30)
+  core.run(config.drain or 30, config.limits.connections)
   log.info "stopped"
   return 0
 end

@@ -162,6 +162,11 @@ end
 local function finish(conn, err, traceback, field)
   if err == nil and not traceback then
     conn[2] = conn[2] or "done"
+    if core.logs "debug" then
+      local fields = describe(conn)
+      fields.reason = conn[2]
+      log.debug("connection ended", fields)
+    end
     return nil
   end
   err = traceback and errors.wrap(err, conn, traceback) or failure(conn, err, field)

@@ -9,7 +9,7 @@ describe("the command line", function()
     files = scratch.new {
       ["tlv.lua"] = [[return { states = { a = function() end }, timeouts = { 60 },
         options = { greeting = "OK", size = 10, loud = false, list = {} } }]],
-      ["bundled/echo.lua"] = "return function() end",
+      ["bundled/mirror.lua"] = "return function() end",
       ["gateway.lua"] = "return { listen = { { ':0', handler = './tlv.lua' } } }",
       ["bad.lua"] = "return {\n  statse = {}, initial = 'a',\n}",
     }
@@ -106,12 +106,12 @@ describe("the command line", function()
     it("runs pairs of --listen and --handler in either order, each with its options", function()
       assert.same({ 0, "", "" }, { main("run",
         "--listen", ":0", "--handler", file "tlv.lua", "--option", "greeting=a=b",
-        "--handler=echo", "--listen=127.0.0.1:0", "--listen", "unix:/tmp/x", "--handler", file "tlv.lua",
+        "--handler=mirror", "--listen=127.0.0.1:0", "--listen", "unix:/tmp/x", "--handler", file "tlv.lua",
         "--option=size=0x10", "--option", "loud=true", "--log-level=warn") })
       local one, two, three = ran.listen[1], ran.listen[2], ran.listen[3]
       assert.same({ ":0", "warn" }, { one.address.text:match ":0$", ran.log.level })
       assert.same({ greeting = "a=b" }, one.options)
-      assert.same({ file "bundled/echo.lua", "127.0.0.1:0", {} }, { two.file, two.address.text, two.options })
+      assert.same({ file "bundled/mirror.lua", "127.0.0.1:0", {} }, { two.file, two.address.text, two.options })
       assert.same({ "/tmp/x", { size = 16, loud = true } }, { three.address.path, three.options })
     end)
 
@@ -121,7 +121,7 @@ describe("the command line", function()
       refused(1, "option 'size' must be a number, not 'big'", with "size=big")
       refused(1, "option 'loud' must be true or false, not '1'", with "loud=1")
       refused(1, "option 'list' is a table, which only a config file can give", with "list=1")
-      refused(1, "it has no options, so 'x' cannot be set", "run", "--listen", ":0", "--handler", "echo",
+      refused(1, "it has no options, so 'x' cannot be set", "run", "--listen", ":0", "--handler", "mirror",
         "--option", "x=1")
     end)
 
@@ -129,7 +129,7 @@ describe("the command line", function()
       refused(1, "cannot open " .. file "gone.lua", "run", file "gone.lua")
       files.write("wrong.lua", "return { listen = { { ':0', handlr = 'x' } } }")
       refused(1, "wrong.lua: unknown key 'listen[1].handlr' (did you mean 'handler'?)", "run", file "wrong.lua")
-      refused(1, "port 70000 is out of range", "run", "--listen", ":70000", "--handler", "echo")
+      refused(1, "port 70000 is out of range", "run", "--listen", ":70000", "--handler", "mirror")
       refused(1, "handler 'ehco' was not found; looked for", "run", "--listen", ":0", "--handler", "ehco")
     end)
 
@@ -164,9 +164,9 @@ describe("the command line", function()
     end)
 
     it("prints warnings, which refuse nothing", function()
-      local code, out, err = main("check", "echo")
-      assert.same({ 0, file "bundled/echo.lua" .. ": good, with 1 warning\n" }, { code, out })
-      assert.matches("bundled/echo.lua:1: warning: state 'main' has no timeout", err, 1, true)
+      local code, out, err = main("check", "mirror")
+      assert.same({ 0, file "bundled/mirror.lua" .. ": good, with 1 warning\n" }, { code, out })
+      assert.matches("bundled/mirror.lua:1: warning: state 'main' has no timeout", err, 1, true)
     end)
 
     it("prints errors with their line, and looks at every file", function()

@@ -86,7 +86,7 @@ class Descriptors(unittest.TestCase):
 
     def test_twenty_thousand_clients_and_room_for_a_few_thousand(self):
         limit = 5000
-        with Gateway({"handler": "echo", "backlog": 100},
+        with Gateway({"handler": "echo", "backlog": 4000},
                      before=descriptors(limit)) as gateway, \
                 Bystander(gateway.address()) as bystander, \
                 Swarm(gateway, 10_000) as one, Swarm(gateway, 10_000) as two:

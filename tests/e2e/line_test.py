@@ -59,7 +59,7 @@ class Line(unittest.TestCase):
             self.assertEqual(again.hear(), "* welcome, ada: 1 more here")
 
     def test_a_guest_that_hears_nothing_is_out_and_the_others_stay(self):
-        with Gateway({"handler": "line"}) as gateway:
+        with Gateway({"handler": "line"}, limits={"linger": 0.1}) as gateway:
             deaf = Guest(gateway, "deaf")
             deaf.hear()
             ada = Guest(gateway, "ada")

@@ -27,13 +27,13 @@ class RedisBenchmark(unittest.TestCase):
             self.assertEqual(gateway.count("failed"), 0)
 
     def test_one_command_at_a_time(self):
-        self.run_all("-n", "2000", "-P", "1")
+        self.run_all("-n", "1000", "-P", "1")
 
     def test_sixteen_commands_at_a_time_on_random_keys(self):
-        self.run_all("-n", "4000", "-P", "16", "-r", "1000")
+        self.run_all("-n", "3200", "-P", "16", "-r", "1000")
 
     def test_large_values_over_many_connections(self):
-        self.run_all("-n", "1000", "-c", "100", "-d", "4000", "-3")
+        self.run_all("-n", "500", "-c", "100", "-d", "4000", "-3")
 
 
 if __name__ == "__main__":

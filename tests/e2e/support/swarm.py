@@ -11,9 +11,10 @@ import resource
 import select
 import socket
 import sys
+import time
 
 PORT, COUNT = int(sys.argv[1]), int(sys.argv[2])
-SILENCE = 1500  # milliseconds without any answer at all: the rest wait
+SILENCE = 1.5  # seconds without any answer at all: the rest wait
 
 
 def begin(count):
@@ -80,12 +81,12 @@ def talk_all(socks):
     talks = {number: Talk(sock) for number, sock in socks.items()}
     for number in talks:
         poll.register(number, select.EPOLLOUT)
-    while True:
-        events = poll.poll(SILENCE / 1000)
-        if not events:
-            break
-        for number, event in events:
+    heard = time.monotonic()
+    while time.monotonic() - heard < SILENCE:
+        for number, event in poll.poll(SILENCE):
             step(talks[number], event, poll)
+            if event & select.EPOLLIN:
+                heard = time.monotonic()
     ends = [talk.end for talk in talks.values()]
     return [ends.count(end) for end in ("answered", "wrong", "lost")]
 
