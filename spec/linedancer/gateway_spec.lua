@@ -10,7 +10,7 @@ local function run(config, answer)
     asked[#asked + 1] = port
     return #asked, 7000 + #asked
   end
-  core.run = function(seconds) asked.ran = seconds end
+  core.run = function(drain, connections) asked.ran, asked.connections = drain, connections end
   local lines = logged(function() code = gateway.run(config) end)
   core.listen, core.run = kept.listen, kept.run
   return code, asked, lines
@@ -47,7 +47,7 @@ describe("gateway", function()
     assert.equal(0, code)
     assert.equal(2, #asked)
     assert.equal(30, asked.ran)
-    assert.equal(10, asked[1].max)
+    assert.equal(10, asked.connections)
     assert.same({ level = "info", text = "listening", fields = { address = "127.0.0.1:7001", handler = "good.lua" } },
       lines[1])
   end)
@@ -61,11 +61,12 @@ describe("gateway", function()
     assert.equal("unix:/run/x.sock", lines[2].fields.address)
   end)
 
-  it("gives a listener no more connections than the whole gateway has", function()
+  it("passes a listener's own bound on connections", function()
     local c = config("good.lua", "good.lua")
-    c.listen[1].max_connections, c.listen[2].max_connections = 5, 50
+    c.listen[1].max_connections = 5
     local _, asked = run(c)
-    assert.same({ 5, 10 }, { asked[1].max, asked[2].max })
+    assert.equal(5, asked[1].max)
+    assert.is_nil(asked[2].max)
   end)
 
   it("loads and starts a handler once, however many listeners share it", function()
