@@ -82,8 +82,11 @@ void ld_conn_watch(struct ld_conn *c)
  * has to wait for an event; else it is to be woken with what is returned. */
 static enum ld_status settle(struct ld_conn *c)
 {
-    enum ld_status st = ld_conn_write_out(c);
+    enum ld_status st;
 
+    if (c->wait == LD_WAIT_START && !c->doom)
+        return LD_OK; /* the same turn goes on, in another state */
+    st = ld_conn_write_out(c);
     if (ld_conn_stow(c))
         st = LD_NOMEM;
     if (st && st != LD_AGAIN && !c->doom)

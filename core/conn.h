@@ -100,6 +100,7 @@ struct ld_conn {
     uint32_t slot, generation;
     uint32_t need; /* input bytes that must be there to go on */
     uint32_t view; /* generation of borrowed slices */
+    uint32_t restart_unread; /* input that was unread at the last restart */
     uint32_t peer_host; /* IPv4; others are asked of the kernel */
     uint16_t peer_port;
     uint16_t state;
@@ -107,7 +108,7 @@ struct ld_conn {
     uint8_t phase, wait, flags; /* of the pending read */
     uint8_t doom;               /* enum ld_status: why it must end */
     uint8_t gone_count;         /* times the end was reported */
-    uint8_t restarts;           /* for the bind half */
+    uint8_t restarts;           /* by on_error, without progress */
     bool eof : 1;               /* the peer has ended its side */
     bool eof_told : 1;          /* and the handler knows */
     bool held : 1;              /* by the high watermark */

@@ -78,12 +78,9 @@ static bool catches(const struct ld_vm *vm, lua_State *co)
     return false;
 }
 
-static void resume(struct ld_vm *vm, struct ld_conn *c, lua_State *co,
-                   int nargs);
-
-/* Run C from a state on: COUNT values, the state's name first, are on top of
- * vm->L and are taken. */
-static void start(struct ld_vm *vm, struct ld_conn *c, int count)
+/* Have C run from a state on when it is woken next: COUNT values, the state's
+ * name first, are on top of vm->L and are taken. */
+static void prepare(struct ld_vm *vm, struct ld_conn *c, int count)
 {
     lua_State *co = take_thread(vm, c);
 
@@ -92,18 +89,19 @@ static void start(struct ld_vm *vm, struct ld_conn *c, int count)
     lua_rawgeti(co, LUA_REGISTRYINDEX, vm->run_ref);
     ld_vm_push_conn(vm, c);
     lua_xmove(vm->L, co, 1);
-    if (count > 0) {
-        /* The conn went first; the values are below it no more. */
-        lua_xmove(vm->L, co, count);
-    }
+    if (count > 0)
+        lua_xmove(vm->L, co, count); /* the conn went first, from above them */
     ld_conn_drop_wait(c);
-    resume(vm, c, co, 1 + count);
+    c->wait = LD_WAIT_START;
 }
 
 /* May on_error choose a state to go on in?  Only if the peer is there, and
- * the states it chose before did not fail at once. */
-static bool can_go_on(const struct ld_conn *c)
+ * the states it chose before did not all fail without reading anything. */
+static bool can_go_on(struct ld_conn *c)
 {
+    if (c->restart_unread != ld_conn_unread(c))
+        c->restarts = 0;
+    c->restart_unread = ld_conn_unread(c);
     return c->phase == LD_PHASE_OPEN && c->doom != LD_RESET &&
            c->doom != LD_ERROR && c->doom != LD_CLOSED &&
            c->restarts < RESTARTS_MAX;
@@ -127,7 +125,7 @@ static void finish(struct ld_vm *vm, struct ld_conn *c)
         c->doom = LD_OK;
         c->gone_count = 0;
         c->restarts++;
-        start(vm, c, lua_gettop(L) - top);
+        prepare(vm, c, lua_gettop(L) - top);
         lua_settop(L, top);
         return;
     }
@@ -202,9 +200,9 @@ static bool waits(const struct ld_vm *vm, const struct ld_conn *c,
            lua_topointer(co, -1) == vm->wait_token;
 }
 
-static void resume(struct ld_vm *vm, struct ld_conn *c, lua_State *co,
-                   int nargs)
+static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
 {
+    lua_State *co = c->owner;
     struct ld_conn *outer = vm->pool->running;
     bool in_hook = vm->pool->in_hook;
     int r;
@@ -233,14 +231,14 @@ void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st)
     struct ld_vm *vm = ctx;
     lua_State *co = c->owner;
 
-    if (c->wait == LD_WAIT_START) {
-        if (st)
-            fail(vm, c, st);
-        else
-            start(vm, c, 0);
+    if (c->wait == LD_WAIT_START && !st) {
+        if (!co || lua_gettop(co) == 0)
+            prepare(vm, c, 0);
+        ld_conn_drop_wait(c);
+        resume(vm, c, lua_gettop(c->owner) - 1);
         return;
     }
-    if (c->wait == LD_WAIT_ABANDON ||
+    if (c->wait == LD_WAIT_ABANDON || c->wait == LD_WAIT_START ||
         (st != LD_OK && st != LD_EOF && !catches(vm, co))) {
         fail(vm, c, st);
         return;
@@ -249,7 +247,7 @@ void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st)
         c->gone_count++;
     ld_conn_drop_wait(c);
     vm->pool->result->status = (int)st;
-    resume(vm, c, co, 0);
+    resume(vm, c, 0);
 }
 
 void ld_task_closed(void *ctx, struct ld_conn *c)
