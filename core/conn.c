@@ -10,20 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sock.h"
+
+/* Around a system call; sock.h says why. */
+#define INLINED static inline __attribute__((always_inline))
+
 enum {
     DIRTY_MAX = 256, /* connections with unflushed output from others */
     WAKES_MAX = 16,  /* in one turn, of a handler that only writes */
     OUTPUT_VECTORS = 64
 };
 
-static void on_io(struct ev_loop *loop, ev_io *w, int events)
-{
-    struct ld_conn *c = (struct ld_conn *)(void *)w;
-
-    (void)loop;
-    ld_conn_ready(c, events & (LD_READ | LD_WRITE));
-}
-
+static void on_io(struct ev_loop *loop, ev_io *w, int events);
 static void on_deadline(struct ld_timer *t, double now);
 
 struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
@@ -78,16 +76,69 @@ void ld_conn_watch(struct ld_conn *c)
         ev_io_start(c->pool->loop, &c->io);
 }
 
+/* All segments of the output, or as many as one call takes. */
+static enum ld_status write_segments(struct ld_conn *c, size_t *put)
+{
+    struct iovec iov[OUTPUT_VECTORS];
+
+    return c->link.transport->writev(
+        &c->link, iov, ld_chain_iov(c->out, iov, OUTPUT_VECTORS), put);
+}
+
+/* PUT bytes were taken, not all of them, or the transport is lost. */
+static enum ld_status written_in_part(struct ld_conn *c, enum ld_status st,
+                                      size_t put)
+{
+    if (st && st != LD_AGAIN) {
+        ld_pool_return_chain(c->pool, c->out);
+        c->out = NULL;
+        return st;
+    }
+    ld_chain_consume(c->out, put);
+    c->blocked = true;
+    return LD_AGAIN;
+}
+
+/* Write as much as the transport takes in one call. */
+INLINED enum ld_status write_out(struct ld_conn *c)
+{
+    struct ld_chain *q = c->out;
+    const struct ld_segment *s;
+    size_t put = 0;
+    enum ld_status st = LD_OK;
+
+    c->blocked = false;
+    if (!q)
+        return LD_OK;
+    s = &q->segments[q->head];
+    if (q->count == 1 && s->len > 0)
+        st = ld_link_write(&c->link, s->blob->data + s->off, s->len, &put);
+    else if (q->bytes > 0)
+        st = write_segments(c, &put);
+    if (st || put < q->bytes)
+        return written_in_part(c, st, put);
+    c->out = NULL;
+    ld_pool_return_chain(c->pool, q);
+    if (c->shut)
+        c->link.transport->shutdown(&c->link);
+    return LD_OK;
+}
+
+enum ld_status ld_conn_write_out(struct ld_conn *c)
+{
+    return write_out(c);
+}
+
 /* End of a turn: output leaves, input is stowed.  LD_AGAIN when the handler
  * has to wait for an event; else it is to be woken with what is returned. */
-static enum ld_status settle(struct ld_conn *c)
+INLINED enum ld_status settle(struct ld_conn *c)
 {
     enum ld_status st;
 
     if (c->wait == LD_WAIT_START && !c->doom)
         return LD_OK; /* the same turn goes on, in another state */
-    st = ld_conn_write_out(c);
-    if (ld_conn_stow(c))
+    st = write_out(c);
+    if (c->in && ld_conn_stow(c))
         st = LD_NOMEM;
     if (st && st != LD_AGAIN && !c->doom)
         c->doom = (uint8_t)st;
@@ -120,7 +171,7 @@ static bool had_its_share(const struct ld_conn *c, int wakes)
 
 /* Wake the handler, and again while the end of its turn gives it reason.  The
  * connection may be gone afterwards. */
-void ld_conn_run(struct ld_conn *c, enum ld_status st)
+INLINED void run(struct ld_conn *c, enum ld_status st)
 {
     struct ld_pool *pool = c->pool;
     uint32_t generation = c->generation;
@@ -138,34 +189,9 @@ void ld_conn_run(struct ld_conn *c, enum ld_status st)
     ld_conn_watch(c);
 }
 
-/* Write as much as the transport takes in one call. */
-enum ld_status ld_conn_write_out(struct ld_conn *c)
+void ld_conn_run(struct ld_conn *c, enum ld_status st)
 {
-    struct iovec iov[OUTPUT_VECTORS];
-    size_t put = 0;
-    enum ld_status st = LD_OK;
-
-    c->blocked = false;
-    if (!c->out)
-        return LD_OK;
-    if (c->out->bytes > 0)
-        st = c->link.transport->writev(
-            &c->link, iov, ld_chain_iov(c->out, iov, OUTPUT_VECTORS), &put);
-    if (st && st != LD_AGAIN) {
-        ld_pool_return_chain(c->pool, c->out);
-        c->out = NULL;
-        return st;
-    }
-    if (put < c->out->bytes) {
-        ld_chain_consume(c->out, put);
-        c->blocked = true;
-        return LD_AGAIN;
-    }
-    ld_pool_return_chain(c->pool, c->out);
-    c->out = NULL;
-    if (c->shut)
-        c->link.transport->shutdown(&c->link);
-    return LD_OK;
+    run(c, st);
 }
 
 bool ld_conn_wants_input(const struct ld_conn *c)
@@ -173,7 +199,32 @@ bool ld_conn_wants_input(const struct ld_conn *c)
     return c->wait != LD_WAIT_FLUSH && c->wait != LD_WAIT_ROOM && !c->held;
 }
 
-static void input_ready(struct ld_conn *c)
+/* One read. */
+INLINED enum ld_status receive(struct ld_conn *c)
+{
+    enum ld_status st;
+    size_t got = 0;
+
+    if (c->wait == LD_WAIT_FILL && !c->in && c->await->left >= LD_SHARE_MIN) {
+        st = ld_conn_receive_into(c);
+    } else {
+        st = ld_conn_prepare_input(c);
+        if (st)
+            return st;
+        st = ld_link_read(&c->link, c->in->data + c->end, c->in->size - c->end,
+                          &got);
+        c->end += (uint32_t)got;
+    }
+    if (!st)
+        c->heard = c->pool->now;
+    if (st == LD_EOF) {
+        c->eof = true;
+        st = LD_OK;
+    }
+    return st;
+}
+
+INLINED void input_ready(struct ld_conn *c)
 {
     enum ld_status st;
 
@@ -181,7 +232,7 @@ static void input_ready(struct ld_conn *c)
         ld_conn_watch(c);
         return;
     }
-    st = ld_conn_receive(c);
+    st = receive(c);
     if (!st)
         st = ld_conn_try_wait(c);
     else if (st != LD_AGAIN)
@@ -189,10 +240,10 @@ static void input_ready(struct ld_conn *c)
     if (st == LD_AGAIN)
         ld_conn_settle(c);
     else
-        ld_conn_run(c, st);
+        run(c, st);
 }
 
-void ld_conn_ready(struct ld_conn *c, int events)
+INLINED void ready(struct ld_conn *c, int events)
 {
     uint32_t generation = c->generation;
 
@@ -205,6 +256,17 @@ void ld_conn_ready(struct ld_conn *c, int events)
     if ((events & LD_READ) && c->generation == generation &&
         c->phase == LD_PHASE_OPEN)
         input_ready(c);
+}
+
+void ld_conn_ready(struct ld_conn *c, int events)
+{
+    ready(c, events);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *w, int events)
+{
+    (void)loop;
+    ready((struct ld_conn *)(void *)w, events & (LD_READ | LD_WRITE));
 }
 
 /* Have C settled before the loop blocks. */

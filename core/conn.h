@@ -265,6 +265,7 @@ void ld_conn_watch(struct ld_conn *c);
 void ld_conn_run(struct ld_conn *c, enum ld_status st);
 bool ld_conn_wants_input(const struct ld_conn *c);
 enum ld_status ld_conn_stow(struct ld_conn *c);
-enum ld_status ld_conn_receive(struct ld_conn *c);
+enum ld_status ld_conn_prepare_input(struct ld_conn *c);
+enum ld_status ld_conn_receive_into(struct ld_conn *c);
 
 #endif

@@ -73,7 +73,7 @@ static enum ld_status make_room(struct ld_conn *c)
 }
 
 /* Choose where to read to: the pool's buffer, unless much is unread. */
-static enum ld_status prepare_input(struct ld_conn *c)
+enum ld_status ld_conn_prepare_input(struct ld_conn *c)
 {
     struct ld_blob *shared = c->pool->read_blob;
     uint32_t unread = c->end - c->pos;
@@ -90,14 +90,15 @@ static enum ld_status prepare_input(struct ld_conn *c)
     return LD_OK;
 }
 
-/* LD_WAIT_FILL with nothing buffered: straight into the buffer it is for. */
-static enum ld_status receive_into(struct ld_conn *c, struct ld_chain *into)
+/* Straight into the buffer that a pending LD_WAIT_FILL is for. */
+enum ld_status ld_conn_receive_into(struct ld_conn *c)
 {
+    struct ld_chain *into = c->await->into;
     uint64_t left = c->await->left;
     size_t want = left < LD_READ_SIZE ? (size_t)left : LD_READ_SIZE, got = 0;
     uint8_t *dst = ld_chain_reserve(
-        into, into->room >= LD_SHARE_MIN && into->room < want ? into->room
-                                                              : want);
+        into,
+        into->room >= LD_SHARE_MIN && into->room < want ? into->room : want);
     enum ld_status st;
 
     if (!dst)
@@ -108,31 +109,6 @@ static enum ld_status receive_into(struct ld_conn *c, struct ld_chain *into)
     if (!st) {
         ld_chain_commit(into, got);
         c->await->left -= got;
-    }
-    return st;
-}
-
-/* One read. */
-enum ld_status ld_conn_receive(struct ld_conn *c)
-{
-    enum ld_status st;
-    size_t got = 0;
-
-    if (c->wait == LD_WAIT_FILL && !c->in && c->await->left >= LD_SHARE_MIN) {
-        st = receive_into(c, c->await->into);
-    } else {
-        st = prepare_input(c);
-        if (st)
-            return st;
-        st = c->link.transport->read(&c->link, c->in->data + c->end,
-                                     c->in->size - c->end, &got);
-        c->end += (uint32_t)got;
-    }
-    if (!st)
-        c->heard = c->pool->now;
-    if (st == LD_EOF) {
-        c->eof = true;
-        st = LD_OK;
     }
     return st;
 }

@@ -1,63 +1,44 @@
 /* sock.c -- the transport over a plain stream socket; see transport.h. */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "transport.h"
+#include "sock.h"
 
-static enum ld_status failure(void)
+enum ld_status ld_sock_failure(void)
 {
     switch (errno) {
     case EAGAIN:
-    case EINTR:
-        return LD_AGAIN;
+    case EINTR: return LD_AGAIN;
     case ECONNRESET:
     case EPIPE:
-    case ETIMEDOUT:
-        return LD_RESET;
-    case ECONNREFUSED:
-        return LD_REFUSED;
+    case ETIMEDOUT: return LD_RESET;
+    case ECONNREFUSED: return LD_REFUSED;
     case EHOSTUNREACH:
-    case ENETUNREACH:
-        return LD_UNREACHABLE;
-    default:
-        return LD_ERROR;
+    case ENETUNREACH: return LD_UNREACHABLE;
+    default: return LD_ERROR;
     }
 }
 
-static enum ld_status sock_read(struct ld_link *l, void *dst, size_t size,
-                                size_t *got)
-{
-    ssize_t n = recv(l->fd, dst, size, 0);
-
-    if (n > 0) {
-        *got = (size_t)n;
-        return LD_OK;
-    }
-    return n == 0 ? LD_EOF : failure();
-}
-
-/* MSG_NOSIGNAL: a library must not depend on how SIGPIPE is set. */
 static enum ld_status sock_writev(struct ld_link *l, const struct iovec *iov,
                                   int count, size_t *put)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)iov,
                          .msg_iovlen = (size_t)count};
-    ssize_t n = count == 1 ? send(l->fd, iov->iov_base, iov->iov_len,
-                                  MSG_NOSIGNAL)
-                           : sendmsg(l->fd, &msg, MSG_NOSIGNAL);
+    ssize_t n;
 
+    if (count == 1)
+        return ld_sock_write(l, iov->iov_base, iov->iov_len, put);
+    n = sendmsg(l->fd, &msg, MSG_NOSIGNAL);
     if (n < 0)
-        return failure();
+        return ld_sock_failure();
     *put = (size_t)n;
     return LD_OK;
 }
 
 static enum ld_status sock_shutdown(struct ld_link *l)
 {
-    return shutdown(l->fd, SHUT_WR) < 0 ? failure() : LD_OK;
+    return shutdown(l->fd, SHUT_WR) < 0 ? ld_sock_failure() : LD_OK;
 }
 
 static void sock_close(struct ld_link *l, bool reset)
@@ -85,7 +66,7 @@ static int sock_wants(struct ld_link *l, int wanted)
 
 const struct ld_transport ld_sock = {
     .name = "sock",
-    .read = sock_read,
+    .read = ld_sock_read,
     .writev = sock_writev,
     .shutdown = sock_shutdown,
     .close = sock_close,
