@@ -32,16 +32,16 @@ enum ld_phase {
 
 enum ld_wait {
     LD_WAIT_NONE,
-    LD_WAIT_START,   /* to be run for the first time, or in another state */
-    LD_WAIT_FRAME,   /* a frame of `format` */
-    LD_WAIT_BYTES,   /* `need` bytes */
-    LD_WAIT_SOME,    /* at least one byte, at most `need` */
-    LD_WAIT_PIECE,   /* bytes up to a delimiter */
-    LD_WAIT_SKIP,    /* await->left bytes to drop */
-    LD_WAIT_FILL,    /* await->left bytes to move into await->into */
-    LD_WAIT_FLUSH,   /* all output taken by the kernel */
-    LD_WAIT_ROOM,    /* output below the low watermark */
-    LD_WAIT_ABANDON  /* never: the coroutine ignored the end too often */
+    LD_WAIT_START,  /* to be run for the first time, or in another state */
+    LD_WAIT_FRAME,  /* a frame of `format` */
+    LD_WAIT_BYTES,  /* `need` bytes */
+    LD_WAIT_SOME,   /* at least one byte, at most `need` */
+    LD_WAIT_PIECE,  /* bytes up to a delimiter */
+    LD_WAIT_SKIP,   /* await->left bytes to drop */
+    LD_WAIT_FILL,   /* await->left bytes to move into await->into */
+    LD_WAIT_FLUSH,  /* all output taken by the kernel */
+    LD_WAIT_ROOM,   /* output below the low watermark */
+    LD_WAIT_ABANDON /* never: the coroutine ignored the end too often */
 };
 
 /* How to read. */
@@ -86,7 +86,7 @@ struct ld_conn {
     struct ld_link link;
     struct ld_pool *pool;
     const struct ld_profile *profile;
-    void *owner; /* the bind half's: the coroutine */
+    void *owner;        /* the bind half's: the coroutine */
     struct ld_blob *in; /* input bytes [pos, end); the pool's during a turn */
     uint32_t pos, end;
     struct ld_chain *out; /* NULL when nothing is queued */
@@ -98,10 +98,10 @@ struct ld_conn {
     double entered;               /* when the state was entered */
     struct ld_timer timer;
     uint32_t slot, generation;
-    uint32_t need; /* input bytes that must be there to go on */
-    uint32_t view; /* generation of borrowed slices */
+    uint32_t need;           /* input bytes that must be there to go on */
+    uint32_t view;           /* generation of borrowed slices */
     uint32_t restart_unread; /* input that was unread at the last restart */
-    uint32_t peer_host; /* IPv4; others are asked of the kernel */
+    uint32_t peer_host;      /* IPv4; others are asked of the kernel */
     uint16_t peer_port;
     uint16_t state;
     uint16_t listener;
@@ -230,6 +230,26 @@ enum ld_status ld_conn_fill(struct ld_conn *c, struct ld_chain *into,
  * limit) or memory is out. */
 struct ld_chain *ld_conn_output(struct ld_conn *c);
 void ld_conn_wrote(struct ld_conn *c);
+
+/* The same two for what is mostly the running connection's output within its
+ * limit. */
+static inline struct ld_chain *ld_conn_room(struct ld_conn *c)
+{
+    struct ld_chain *q = c->out;
+
+    if (q && q->bytes <= c->profile->output_limit && !c->shut &&
+        c->phase == LD_PHASE_OPEN)
+        return q;
+    return ld_conn_output(c);
+}
+
+static inline void ld_conn_grew(struct ld_conn *c)
+{
+    if (c->pool->running == c && c->out->bytes <= c->profile->output_limit)
+        c->touched = true;
+    else
+        ld_conn_wrote(c);
+}
 
 /* LD_OK when all output has been taken; else wait for it. */
 enum ld_status ld_conn_flush(struct ld_conn *c);

@@ -16,6 +16,8 @@
 
 #define API __attribute__((visibility("default")))
 
+enum { GC_STEP_MULTIPLIER = 1000 }; /* per cent of what is allocated */
+
 static const double DRAIN_TICK = 0.1; /* seconds */
 
 struct ld_gateway {
@@ -77,6 +79,9 @@ static int open_state(lua_State *L)
     if (luaL_dostring(L, "require('jit.opt').start('maxtrace=8000', "
                          "'maxmcode=16384', 'maxrecord=8000')"))
         return lua_error(L);
+    /* A cycle once begun should end soon: compiled code leaves for each step.
+     */
+    lua_gc(L, LUA_GCSETSTEPMUL, GC_STEP_MULTIPLIER);
     g->vm = ld_vm_open(L, g->worker, &g->log);
     preload_modules(L);
     return 0;

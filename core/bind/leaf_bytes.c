@@ -16,7 +16,7 @@ static const uint8_t *slice_bytes(struct ld_vm *vm, int64_t h, uint32_t view,
                                   uint32_t off, uint32_t len,
                                   struct ld_conn **of)
 {
-    struct ld_conn *c = ld_conn_find(vm->pool, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
     const struct ld_blob *in;
 
     if (!c || c->view != view)

@@ -3,14 +3,6 @@
 
 #include "vm.h"
 
-/* The connection that H stands for, which is mostly the one that runs. */
-static inline struct ld_conn *find(const struct ld_vm *vm, int64_t h)
-{
-    const struct ld_pool *pool = vm->pool;
-
-    return h == pool->reader ? pool->running : ld_conn_find(pool, h);
-}
-
 static int leaf_unpack(struct ld_vm *vm, int64_t h, uint32_t format,
                        uint32_t flags)
 {
@@ -26,14 +18,14 @@ static int leaf_unpack(struct ld_vm *vm, int64_t h, uint32_t format,
 
 static int leaf_read(struct ld_vm *vm, int64_t h, uint32_t n, uint32_t flags)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c ? (int)ld_conn_read(c, n, flags) : LD_CLOSED;
 }
 
 static int leaf_some(struct ld_vm *vm, int64_t h, uint32_t max, uint32_t flags)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c ? (int)ld_conn_some(c, max, flags) : LD_CLOSED;
 }
@@ -41,7 +33,7 @@ static int leaf_some(struct ld_vm *vm, int64_t h, uint32_t max, uint32_t flags)
 static int leaf_piece(struct ld_vm *vm, int64_t h, const char *delimiter,
                       uint32_t size, uint32_t flags)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     if (size == 0 || size > LD_FORMAT_DELIMITER)
         return LD_RANGE;
@@ -51,14 +43,14 @@ static int leaf_piece(struct ld_vm *vm, int64_t h, const char *delimiter,
 
 static int leaf_skip(struct ld_vm *vm, int64_t h, double n)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c ? (int)ld_conn_skip(c, (uint64_t)n) : LD_CLOSED;
 }
 
 static int leaf_fill(struct ld_vm *vm, int64_t h, int64_t buffer, double n)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
     struct ld_lua_buffer *b = ld_vm_buffer(vm, buffer);
 
     if (!c)
@@ -75,21 +67,21 @@ static int leaf_fill(struct ld_vm *vm, int64_t h, int64_t buffer, double n)
 
 static int leaf_write(struct ld_vm *vm, int64_t h, const char *p, size_t n)
 {
-    struct ld_conn *c = find(vm, h);
-    struct ld_chain *out = c ? ld_conn_output(c) : NULL;
+    struct ld_conn *c = ld_vm_conn(vm, h);
+    struct ld_chain *out = c ? ld_conn_room(c) : NULL;
 
     if (!out)
         return LD_OK;
     if (ld_chain_write(out, p, n))
         return LD_NOMEM;
-    ld_conn_wrote(c);
+    ld_conn_grew(c);
     return LD_OK;
 }
 
 static int leaf_write_args(struct ld_vm *vm, int64_t h, uint32_t count)
 {
-    struct ld_conn *c = find(vm, h);
-    struct ld_chain *out = c ? ld_conn_output(c) : NULL;
+    struct ld_conn *c = ld_vm_conn(vm, h);
+    struct ld_chain *out = c ? ld_conn_room(c) : NULL;
 
     if (!out) {
         vm->share_count = 0;
@@ -97,15 +89,15 @@ static int leaf_write_args(struct ld_vm *vm, int64_t h, uint32_t count)
     }
     if (ld_vm_append(vm, out, count))
         return LD_NOMEM;
-    ld_conn_wrote(c);
+    ld_conn_grew(c);
     return LD_OK;
 }
 
 static int leaf_write_buffer(struct ld_vm *vm, int64_t h, int64_t buffer)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
     struct ld_lua_buffer *b = ld_vm_buffer(vm, buffer);
-    struct ld_chain *out = c ? ld_conn_output(c) : NULL;
+    struct ld_chain *out = c ? ld_conn_room(c) : NULL;
 
     if (!b)
         return LD_STALE;
@@ -114,15 +106,15 @@ static int leaf_write_buffer(struct ld_vm *vm, int64_t h, int64_t buffer)
         return LD_OK;
     if (ld_chain_append(out, b->chain))
         return LD_NOMEM;
-    ld_conn_wrote(c);
+    ld_conn_grew(c);
     return LD_OK;
 }
 
 static int leaf_pack(struct ld_vm *vm, int64_t h, uint32_t format,
                      uint32_t count)
 {
-    struct ld_conn *c = find(vm, h);
-    struct ld_chain *out = c ? ld_conn_output(c) : NULL;
+    struct ld_conn *c = ld_vm_conn(vm, h);
+    struct ld_chain *out = c ? ld_conn_room(c) : NULL;
     enum ld_status st;
 
     if (!out) {
@@ -131,20 +123,20 @@ static int leaf_pack(struct ld_vm *vm, int64_t h, uint32_t format,
     }
     st = ld_vm_pack(vm, out, vm->formats[format - 1], count);
     if (!st)
-        ld_conn_wrote(c);
+        ld_conn_grew(c);
     return (int)st;
 }
 
 static int leaf_flush(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c ? (int)ld_conn_flush(c) : LD_OK;
 }
 
 static int leaf_enter(struct ld_vm *vm, int64_t h, uint32_t state)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c ? (int)ld_conn_enter(c, state) : LD_OK;
 }
@@ -152,7 +144,7 @@ static int leaf_enter(struct ld_vm *vm, int64_t h, uint32_t state)
 static int leaf_timeout(struct ld_vm *vm, int64_t h, uint32_t state,
                         double idle, double total)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     if (!c)
         return LD_OK;
@@ -163,7 +155,7 @@ static int leaf_timeout(struct ld_vm *vm, int64_t h, uint32_t state,
 
 static int leaf_shutdown(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     if (c)
         ld_conn_shutdown(c);
@@ -172,7 +164,7 @@ static int leaf_shutdown(struct ld_vm *vm, int64_t h)
 
 static int leaf_close(struct ld_vm *vm, int64_t h, int reset)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     if (c)
         ld_conn_doom(c, LD_CLOSED, reset != 0);
@@ -181,28 +173,28 @@ static int leaf_close(struct ld_vm *vm, int64_t h, int reset)
 
 static double leaf_unsent(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c ? (double)ld_conn_unsent(c) : 0;
 }
 
 static double leaf_unread(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c ? ld_conn_unread(c) : 0;
 }
 
 static int leaf_alive(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c && c->phase == LD_PHASE_OPEN && !c->doom;
 }
 
 static int leaf_is_running(struct ld_vm *vm, int64_t h)
 {
-    struct ld_conn *c = find(vm, h);
+    struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c && vm->pool->running == c;
 }

@@ -59,7 +59,7 @@ struct ld_vm {
     uint32_t format_gap; /* ids below it are taken */
     struct ld_lua_buffer *buffers;
     uint32_t buffer_count, buffer_free;
-    size_t external; /* bytes taken by buffers since the last GC step */
+    size_t external;    /* bytes taken by buffers since the last GC step */
     uint64_t secret[3]; /* of leaf_key.c */
     uint8_t *scratch;
     size_t scratch_size;
@@ -73,7 +73,7 @@ struct ld_vm {
     int run_ref, finish_ref, closed_ref, drain_ref;
     const void *catchers[2]; /* pcall, xpcall */
     const void *wait_token;  /* what a coroutine yields to wait */
-    void *owned_log; /* of a plain luajit */
+    void *owned_log;         /* of a plain luajit */
     bool virtual_time;
     bool quiet; /* connections end without calling their handlers */
 };
@@ -93,6 +93,15 @@ void ld_vm_abort(struct ld_vm *vm);
  * LINK over, on success only. */
 struct ld_conn *ld_vm_connect(struct ld_vm *vm, struct ld_link link,
                               struct ld_machine *machine);
+
+/* The connection that H stands for, which is mostly the one that runs; NULL
+ * when H is stale. */
+static inline struct ld_conn *ld_vm_conn(const struct ld_vm *vm, int64_t h)
+{
+    const struct ld_pool *pool = vm->pool;
+
+    return h == pool->reader ? pool->running : ld_conn_find(pool, h);
+}
 
 /* task.c: the hooks of the pool. */
 void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st);
