@@ -20,6 +20,7 @@ end
 local LINE, refuse = request.LINE, request.refuse
 local one = commands.exact[1]
 local two, three, four = unpack(commands.keyed, 2, 4)
+local sliced = commands.sliced
 local states = {}
 
 function states.open(conn)
@@ -64,8 +65,11 @@ function states.command(conn)
   if line == "*3" then
     conn.count = 3
     local name, a, b = conn:expect(conn.frames[3])
-    local run = three[name]
-    if not run then return answer(conn, { name, tostring(a), b }, 3) end
+    local run = sliced[name]
+    if not run then
+      run, b = three[name], tostring(b)
+      if not run then return answer(conn, { name, tostring(a), b }, 3) end
+    end
     conn.count = false
     run(conn, a, b)
     return "command"

@@ -11,7 +11,7 @@
 #include "gateway.h"
 
 enum {
-    RESTARTS_MAX = 8,        /* by on_error, without a wait in between */
+    RESTARTS_MAX = 8,        /* by on_error, without reading in between */
     KEPT_THREADS = 1024,     /* slots below this keep a finished thread */
     EXTERNAL_STEP = 4 << 20, /* bytes of buffers that earn a GC step */
     EXTERNAL_RATE = 1024     /* bytes per unit of LUA_GCSTEP */

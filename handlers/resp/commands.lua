@@ -9,7 +9,7 @@ local reply = require "handlers.resp.reply"
 local EXACT_MAX = 4
 local SHOWN_MAX = 128 -- bytes of unknown words that an error repeats
 
-local M = { exact = {}, keyed = {}, open = {}, arity = {} }
+local M = { exact = {}, keyed = {}, sliced = {}, open = {}, arity = {} }
 
 local exact, keyed, open = M.exact, M.keyed, M.open
 
@@ -29,6 +29,12 @@ function M.add(name, arity, run)
   M.add_plain(name, arity, run)
   if arity < 0 then return end
   keyed[arity][name], keyed[arity][name:lower()] = run, run
+end
+
+--- The same for three words, of which the third, too, may be a borrowed slice.
+function M.add_sliced(name, run)
+  M.add(name, 3, run)
+  M.sliced[name], M.sliced[name:lower()] = run, run
 end
 
 local function shorten(text)

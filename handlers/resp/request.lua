@@ -16,7 +16,7 @@ M.LINE, M.LINE_MAX = LINE, LINE_MAX
 
 local frames = {}
 
---- Formats of one to FEW bulks, the second a slice, and of MANY, of at most MAX bytes.
+--- Formats of one to FEW bulks, the second a slice, and of three the third as well, and of MANY, of at most MAX bytes.
 function M.frames(max)
   local known = frames[max]
   if known then return known end
@@ -24,7 +24,10 @@ function M.frames(max)
   known = {}
   for n = 1, MANY do
     local parts = {}
-    for i = 1, n do parts[i] = (i == 2 and n <= FEW and "&" or "") .. text end
+    for i = 1, n do
+      local slice = i == 2 and n <= FEW or i == 3 and n == 3
+      parts[i] = (slice and "&" or "") .. text
+    end
     known[n] = '"$"' .. table.concat(parts, between) .. ' "\r\n"'
   end
   frames[max] = known

@@ -1,7 +1,7 @@
 --- resp/store: the databases, and when their keys expire.
 --
--- A database maps a key to a string, to an integer (what INCR leaves, so that it need not be parsed again) or to a
--- table whose `kind` is list, set, hash, zset or stream. Only keys in `values` have a deadline. An expired key goes
+-- A database maps a key to a string (as stored() has it), to an integer (what INCR leaves, so that it need not be
+-- parsed again) or to a table whose `kind` is list, set, hash, zset or stream. Only keys in `values` have a deadline. An expired key goes
 -- when somebody asks for it; besides, each new key has up to SWEEP expired ones removed, those of the heap's top. The
 -- heap may hold stale entries, whose deadline is no longer the key's; it is rebuilt when most are. Inside, keys are
 -- what ld.key makes of them, so that clients cannot choose keys that collide.
@@ -114,9 +114,26 @@ local function find(db, key)
   return value
 end
 
+-- What is kept of VALUE: of a string or slice what ld.key makes of it, for the same reason as of keys.
+local function stored(value)
+  local kind = type(value)
+  if kind == "string" or kind == "cdata" then return hashed(value) end
+  return value
+end
+
+local function plain(value)
+  if type(value) == "string" then return value:sub(5) end
+  return value
+end
+
+--- The value of KEY as it is kept, or nil: a string is behind four more bytes.
+function M.kept_value(db, key)
+  return find(db, hashed(key))
+end
+
 --- The value of KEY, or nil.
 function M.get(db, key)
-  return find(db, hashed(key))
+  return plain(find(db, hashed(key)))
 end
 
 local get = M.get
@@ -127,7 +144,7 @@ local function put(db, key, value)
     db.count = db.count + 1
     if db.heap_size > 0 then sweep(db) end
   end
-  values[key] = value
+  values[key] = stored(value)
 end
 
 --- Set KEY to VALUE, and its deadline stays.
@@ -138,7 +155,7 @@ end
 --- Set KEY to change(its value or nil, X), unless that is nil, and its deadline stays. Returns what change() did.
 function M.update(db, key, change, x)
   key = hashed(key)
-  local value, why = change(find(db, key), x)
+  local value, why = change(plain(find(db, key)), x)
   if value ~= nil then put(db, key, value) end
   return value, why
 end
@@ -154,7 +171,7 @@ function M.set(db, key, value)
     db.deadlines[key] = nil
     db.expiring = db.expiring - 1
   end
-  values[key] = value
+  values[key] = stored(value)
 end
 
 --- Remove KEY. Was it there?

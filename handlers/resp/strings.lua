@@ -7,7 +7,8 @@ local store = require "handlers.resp.store"
 local add = commands.add
 local get, put, set = store.get, store.put, store.set
 local integer, MAX = number.integer, number.MAX
-local BULK = '"$" sD"\r\n" "\r\n"'
+local kept_value = store.kept_value
+local SIZE = '"$" D"\r\n"'
 
 -- The string at KEY as text, or nil; the second result tells that the error has been written.
 local function text_of(conn, key)
@@ -21,9 +22,11 @@ local function text_of(conn, key)
 end
 
 add("GET", 2, function(conn, key)
-  local value = get(conn.db, key)
+  local value = kept_value(conn.db, key)
   if type(value) == "string" then
-    conn:pack(BULK, value)
+    conn:pack(SIZE, #value - 4)
+    conn:put(value, 5)
+    conn:write "\r\n"
   elseif value == nil then
     reply.null(conn)
   elseif type(value) == "number" then
@@ -33,7 +36,7 @@ add("GET", 2, function(conn, key)
   end
 end)
 
-add("SET", 3, function(conn, key, value)
+commands.add_sliced("SET", function(conn, key, value)
   set(conn.db, key, value)
   conn:write "+OK\r\n"
 end)

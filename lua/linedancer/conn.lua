@@ -208,6 +208,16 @@ function conn:write(x, ...)
   for i = 1, select("#", ...) do write_one(self, (select(i, ...))) end
 end
 
+--- Queue bytes I to J (default all) of the string X, positions as in string.sub, without making a string of them.
+function conn:put(x, i, j)
+  if type(x) ~= "string" then error("string expected, got " .. type(x), 2) end
+  local size = #x
+  i, j = i or 1, j or -1
+  if i < 0 then i = math.max(size + i + 1, 1) elseif i == 0 then i = 1 end
+  if j < 0 then j = size + j + 1 elseif j > size then j = size end
+  if i <= j then leaf_write(W, self[1], ffi.cast("const char *", x) + (i - 1), j - i + 1) end
+end
+
 --- Encode values by FORMAT straight into the output. With named fields the one value is a table.
 function conn:pack(format, ...)
   return format_of(format).write(self, ...)

@@ -137,17 +137,16 @@ def redis(row, entrants, options, progress):
     servers.need("redis-tools", "redis-benchmark")
     operations = {}
 
-    def sampler(command, depth):
+    def sampler(*load):
         def sample(server):
-            if (command, depth) not in operations:
-                operations[command, depth] = measure.redis_operations(
-                    server, command, depth, options.redis_seconds)
-            return measure.redis(server, command, depth,
-                                 operations[command, depth])
+            if load not in operations:
+                operations[load] = measure.redis_operations(
+                    server, *load, options.redis_seconds)
+            return measure.redis(server, *load, operations[load])
         return sample
 
-    tables = [Table("%s, -P %d" % (command, depth), entrants,
-                    sampler(command, depth)) for command, depth in row.load]
+    tables = [Table("%s, -P %d, %d keys" % load, entrants, sampler(*load))
+              for load in row.load]
     return compete(tables, measure.redis_fill, options, 2, progress)
 
 

@@ -12,7 +12,7 @@ from .processes import LOAD_CORE, Failure, Process
 IDLE_CONNECTIONS = 5000
 PATIENCE = 60.0
 SETTLE_TIMEOUT = 3.0
-REDIS_KEYS = 100000
+REDIS_KEYS = (1000, 100000)  # in the cache, and not
 REDIS_VALUE = "v:__rand_int__:" + "x" * 25  # __rand_int__ becomes 12 digits
 
 
@@ -74,12 +74,12 @@ def idle(server, arguments):
             "resident": (after[1] - before[1]) / IDLE_CONNECTIONS}
 
 
-def redis_benchmark(server, command, depth, operations):
+def redis_benchmark(server, command, depth, operations, keys):
     key = ["key:__rand_int__"]
     arguments = key + [REDIS_VALUE] if command == "SET" else key
     printed = run_against(server, [
         "redis-benchmark", "-p", str(server.port), "-c", "50",
-        "-r", str(REDIS_KEYS), "-P", str(depth), "-n", str(operations),
+        "-r", str(keys), "-P", str(depth), "-n", str(operations),
         "--csv", command] + arguments)
     lines = list(csv.DictReader(printed.strip().splitlines()))
     if not lines:
@@ -89,19 +89,19 @@ def redis_benchmark(server, command, depth, operations):
 
 def redis_fill(server):
     """Give a server most of the keys that are asked for later."""
-    redis_benchmark(server, "SET", 16, 3 * REDIS_KEYS)
+    redis_benchmark(server, "SET", 16, 3 * max(REDIS_KEYS), max(REDIS_KEYS))
 
 
-def redis_operations(server, command, depth, seconds):
+def redis_operations(server, command, depth, keys, seconds):
     """How many operations fill the time, going by a short run."""
-    result = redis_benchmark(server, command, depth, 50000)
+    result = redis_benchmark(server, command, depth, 50000, keys)
     return max(50000, int(float(result["rps"]) * seconds))
 
 
-def redis(server, command, depth, operations):
+def redis(server, command, depth, keys, operations):
     pids = server.process.pids()
     before = processes.cpu_seconds(pids)
-    result = redis_benchmark(server, command, depth, operations)
+    result = redis_benchmark(server, command, depth, operations, keys)
     cpu = processes.cpu_seconds(pids) - before
     return {"cpu_us": cpu * 1e6 / operations, "rate": float(result["rps"]),
             "p50_us": float(result["p50_latency_ms"]) * 1e3,

@@ -2,6 +2,8 @@
 
 from collections import namedtuple
 
+from benchlib.measure import REDIS_KEYS
+
 # label in the table, peer as --only knows it, what the peer is started with,
 # and for our own the ratio that we hold ourselves to.
 Entrant = namedtuple("Entrant", "label peer mode goal", defaults=[None])
@@ -65,7 +67,8 @@ ROWS = [
     Row("formats", "formats", "format programs, no sockets", [], []),
     Row("redis", "redis",
         "redis-benchmark, random keys and values, 50 connections",
-        [(command, depth) for depth in (1, 16) for command in ("SET", "GET")],
+        [(command, depth, keys) for keys in REDIS_KEYS for depth in (1, 16)
+         for command in ("SET", "GET")],
         [
             Entrant("redis-server", "redis", ""),
             Entrant("linedancer resp", "linedancer", "resp", 1.00),
