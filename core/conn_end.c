@@ -109,8 +109,8 @@ static void drain_input(struct ld_conn *c)
 {
     struct ld_blob *shared = c->pool->read_blob;
     size_t got = 0;
-    enum ld_status st = c->link.transport->read(&c->link, shared->data,
-                                                shared->size, &got);
+    enum ld_status st =
+        c->link.transport->read(&c->link, shared->data, shared->size, &got);
 
     if (st == LD_AGAIN)
         return;

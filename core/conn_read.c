@@ -317,24 +317,16 @@ static enum ld_status try_fill(struct ld_conn *c)
 static enum ld_status try_once(struct ld_conn *c)
 {
     switch (c->wait) {
-    case LD_WAIT_FRAME:
-        return parse_on(c);
-    case LD_WAIT_BYTES:
-        return try_bytes(c);
-    case LD_WAIT_SOME:
-        return try_some(c);
-    case LD_WAIT_PIECE:
-        return try_piece(c);
-    case LD_WAIT_SKIP:
-        return try_skip(c);
-    case LD_WAIT_FILL:
-        return try_fill(c);
-    case LD_WAIT_FLUSH:
-        return c->out ? LD_AGAIN : LD_OK;
+    case LD_WAIT_FRAME: return parse_on(c);
+    case LD_WAIT_BYTES: return try_bytes(c);
+    case LD_WAIT_SOME: return try_some(c);
+    case LD_WAIT_PIECE: return try_piece(c);
+    case LD_WAIT_SKIP: return try_skip(c);
+    case LD_WAIT_FILL: return try_fill(c);
+    case LD_WAIT_FLUSH: return c->out ? LD_AGAIN : LD_OK;
     case LD_WAIT_ROOM:
         return ld_conn_unsent(c) <= LD_LOW_WATER ? LD_OK : LD_AGAIN;
-    default:
-        return LD_AGAIN;
+    default: return LD_AGAIN;
     }
 }
 

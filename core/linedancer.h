@@ -21,7 +21,7 @@ typedef void (*ld_gateway_log_fn)(void *ctx, const char *line, size_t len);
 
 /* Zero means the default, for every member. */
 struct ld_gateway_options {
-    struct ev_loop *loop; /* borrowed; default: a loop of its own */
+    struct ev_loop *loop;  /* borrowed; default: a loop of its own */
     ld_gateway_log_fn log; /* default: standard error */
     void *log_ctx;
 };

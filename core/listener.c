@@ -177,11 +177,8 @@ static void accept_failed(struct ld_listener *l)
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM:
-        pause_exhausted(l);
-        break;
-    default:
-        break;
+    case ENOMEM: pause_exhausted(l); break;
+    default: break;
     }
 }
 

@@ -9,8 +9,7 @@
 
 enum { LINE_MAX_BYTES = 4096 };
 
-static const char *const names[] = {"debug", "info", "warn", "error",
-                                    "silent"};
+static const char *const names[] = {"debug", "info", "warn", "error", "silent"};
 
 int ld_log_level(const char *name)
 {

@@ -22,9 +22,10 @@ struct ld_log {
 
 /* Log EVENT (a word or short phrase) and printf-style FIELDS such as
  * "peer=%s".  Lines over 4 KB are cut. */
-__attribute__((format(printf, 4, 5))) void
-ld_log(const struct ld_log *log, enum ld_level level, const char *event,
-       const char *fields, ...);
+__attribute__((format(printf, 4, 5))) void ld_log(const struct ld_log *log,
+                                                  enum ld_level level,
+                                                  const char *event,
+                                                  const char *fields, ...);
 
 /* The level called NAME, or -1. */
 int ld_log_level(const char *name);

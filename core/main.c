@@ -1,6 +1,6 @@
 /* main.c -- the program: arguments, signals, exit status. */
-#include <ev.h>
 #include <errno.h>
+#include <ev.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>

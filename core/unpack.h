@@ -11,8 +11,8 @@
 #include "value.h"
 
 struct ld_loop {
-    uint32_t pc;      /* first op of the body */
-    uint32_t left;    /* iterations to go */
+    uint32_t pc;   /* first op of the body */
+    uint32_t left; /* iterations to go */
 };
 
 /* Where a frame stands.  Zero PC, POS, SCAN, COUNT and DEPTH to begin a frame;

@@ -39,7 +39,6 @@ struct ld_arg {
     };
 };
 
-
 /* What the last read produced; valid until the next one on any connection. */
 struct ld_result {
     const uint8_t *frame; /* where the values' offsets count from */

@@ -125,12 +125,9 @@ static void consume(struct pair *p, size_t n)
 static size_t random_size(void)
 {
     switch (rand() % 4) {
-    case 0:
-        return (size_t)rand() % 40000;
-    case 1:
-        return LD_SHARE_MIN - 1 + (size_t)rand() % 3;
-    default:
-        return (size_t)rand() % 100;
+    case 0: return (size_t)rand() % 40000;
+    case 1: return LD_SHARE_MIN - 1 + (size_t)rand() % 3;
+    default: return (size_t)rand() % 100;
     }
 }
 
@@ -145,23 +142,15 @@ static void step(struct pair *p, const struct pair *other)
     }
     switch (rand() % 8) {
     case 0:
-    case 1:
-        write_random(p, n);
-        break;
-    case 2:
-        reserve_and_commit(p, n);
-        break;
+    case 1: write_random(p, n); break;
+    case 2: reserve_and_commit(p, n); break;
     case 3:
-    case 4:
-        append_range(p, other);
-        break;
+    case 4: append_range(p, other); break;
     case 5:
         assert_non_null(ld_chain_flatten(&p->q));
         assert_true(p->q.count == 1);
         break;
-    case 6:
-        consume(p, count(p) ? (size_t)rand() % count(p) : 0);
-        break;
+    case 6: consume(p, count(p) ? (size_t)rand() % count(p) : 0); break;
     default:
         if (rand() % 8 == 0)
             consume(p, count(p));

@@ -75,8 +75,8 @@ static void readiness_is_one_read(void **state)
 
     (void)state;
     peer_open(&peer, &rig, echo, NULL);
-    assert_int_equal(
-        ld_chain_write(&peer.memory.input, much, sizeof(much)), LD_OK);
+    assert_int_equal(ld_chain_write(&peer.memory.input, much, sizeof(much)),
+                     LD_OK);
     ld_conn_ready(peer.c, LD_READ);
     assert_int_equal(peer.reads, 1);
     assert_int_equal(peer.memory.input.bytes, 2 * LD_READ_SIZE);
@@ -374,8 +374,8 @@ static void a_states_time_runs_from_its_entry(void **state)
     assert_true(isinf(ld_timers_next(&rig.pool->timers)));
 }
 
-static void idle_time_runs_from_the_last_byte_without_touching_the_heap(
-    void **state)
+static void
+idle_time_runs_from_the_last_byte_without_touching_the_heap(void **state)
 {
     double armed;
 

@@ -150,8 +150,8 @@ static void a_peer_that_never_ends_is_not_waited_for_long(void **state)
     peer_free(&peer);
 }
 
-static void a_peer_that_sends_without_end_is_not_listened_to_for_ever(
-    void **state)
+static void
+a_peer_that_sends_without_end_is_not_listened_to_for_ever(void **state)
 {
     static uint8_t much[1 << 16];
     int i = 0;
@@ -183,8 +183,7 @@ static void slices_go_stale_when_the_handler_is_done(void **state)
 
     (void)state;
     open_with_answer(1000, 0);
-    assert_int_equal(
-        ld_chain_write(&peer.memory.input, "xunread", 7), LD_OK);
+    assert_int_equal(ld_chain_write(&peer.memory.input, "xunread", 7), LD_OK);
     view = peer.c->view;
     ld_conn_ready(peer.c, LD_READ);
     assert_int_equal(peer.c->phase, LD_PHASE_FLUSHING);

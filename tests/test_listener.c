@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "listener.h"
 
@@ -27,9 +27,9 @@ static struct ev_loop *loop;
 struct guests {
     int fds[MANY];
     int count, wanted;
-    int most;       /* accepted in one iteration of the loop */
-    unsigned at;    /* the iteration */
-    int in_this;    /* accepted in it */
+    int most;    /* accepted in one iteration of the loop */
+    unsigned at; /* the iteration */
+    int in_this; /* accepted in it */
     sa_family_t family;
 };
 
@@ -83,11 +83,10 @@ static int dial(int family, uint16_t port)
     int fd = socket(family, SOCK_STREAM, 0);
 
     v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(
-        family == AF_INET
-            ? connect(fd, (struct sockaddr *)&v4, sizeof(v4))
-            : connect(fd, (struct sockaddr *)&v6, sizeof(v6)),
-        0);
+    assert_int_equal(family == AF_INET
+                         ? connect(fd, (struct sockaddr *)&v4, sizeof(v4))
+                         : connect(fd, (struct sockaddr *)&v6, sizeof(v6)),
+                     0);
     return fd;
 }
 

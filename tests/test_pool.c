@@ -53,8 +53,8 @@ static void handles_tell_all_connections_apart(void **state)
     assert_int_equal(rig.pool->opened, rig.pool->closed);
 }
 
-static void a_handle_is_exact_in_a_double_and_its_generation_never_zero(
-    void **state)
+static void
+a_handle_is_exact_in_a_double_and_its_generation_never_zero(void **state)
 {
     struct peer p;
     uint32_t slot;
@@ -137,8 +137,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(handles_tell_all_connections_apart,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(
-            a_handle_is_exact_in_a_double_and_its_generation_never_zero,
-            set_up, tear_down),
+            a_handle_is_exact_in_a_double_and_its_generation_never_zero, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(
             what_a_turn_queues_while_the_pool_settles_leaves_too, set_up,
             tear_down),

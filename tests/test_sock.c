@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +13,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "transport.h"
 
@@ -96,8 +96,8 @@ static void a_peer_that_takes_nothing_more_means_again(void **state)
     t->close(&l, false);
 }
 
-static void writing_to_a_peer_that_has_gone_is_a_reset_and_no_signal(
-    void **state)
+static void
+writing_to_a_peer_that_has_gone_is_a_reset_and_no_signal(void **state)
 {
     struct iovec iov = {"ab", 2};
     enum ld_status st = LD_OK;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <math.h>
+#include <cmocka.h>
 
 #include "timer.h"
 
@@ -152,8 +152,7 @@ static void any_sequence_of_operations_does_what_a_list_would(void **state)
             ld_timers_run(&heap, now);
             assert_true(earliest(a) > now);
             break;
-        default:
-            alarm_set(one, now + 1 + rand() % 500);
+        default: alarm_set(one, now + 1 + rand() % 500);
         }
         assert_true(ld_timers_next(&heap) == earliest(a));
         assert_true(ld_timer_at(&heap, &one->timer) == one->at);

@@ -1,10 +1,10 @@
 --- resp/store: the databases, and when their keys expire.
 --
 -- A database maps a key to a string (as stored() has it), to an integer (what INCR leaves, so that it need not be
--- parsed again) or to a table whose `kind` is list, set, hash, zset or stream. Only keys in `values` have a deadline. An expired key goes
--- when somebody asks for it; besides, each new key has up to SWEEP expired ones removed, those of the heap's top. The
--- heap may hold stale entries, whose deadline is no longer the key's; it is rebuilt when most are. Inside, keys are
--- what ld.key makes of them, so that clients cannot choose keys that collide.
+-- parsed again) or to a table whose `kind` is list, set, hash, zset or stream. Only keys in `values` have a deadline.
+-- An expired key goes when somebody asks for it; besides, each new key has up to SWEEP expired ones removed, those of
+-- the heap's top. The heap may hold stale entries, whose deadline is no longer the key's; it is rebuilt when most are.
+-- Inside, keys are what ld.key makes of them, so that clients cannot choose keys that collide.
 local ld = require "linedancer"
 local reply = require "handlers.resp.reply"
 

@@ -107,6 +107,23 @@ describe("write", function()
   end)
 end)
 
+describe("put", function()
+  it("queues a part of a string, counted as string.sub does", function()
+    local text = "abcdef"
+    local ranges = { {}, { 3 }, { 2, 4 }, { -2 }, { 1, -2 }, { 0, 2 }, { 5, 100 }, { 4, 3 }, { 7 }, { -100, 1 } }
+    for _, range in ipairs(ranges) do
+      local run = t.play(function(conn) conn:put(text, range[1], range[2]) end, {})
+      assert.same({ sent = text:sub(range[1] or 1, range[2] or -1), reason = "done" }, run)
+    end
+  end)
+
+  it("takes strings alone", function()
+    local run
+    logged(function() run = t.play(function(conn) conn:put({}) end, {}) end)
+    assert.matches("string expected, got table", run.error.message)
+  end)
+end)
+
 describe("pack", function()
   it("encodes straight into the output", function()
     local run = t.play(function(conn)
