@@ -27,7 +27,7 @@ class Redis(unittest.TestCase):
 
     def client(self, **options):
         options.setdefault("decode_responses", True)
-        client = redis.Redis(port=self.gateway.port(),
+        client = redis.Redis("127.0.0.1", self.gateway.port(),
                              socket_timeout=PATIENCE, **options)
         self.addCleanup(client.close)
         return client

@@ -10,47 +10,13 @@ local ffi = require "ffi"
 
 local M = {}
 
-local TEMPLATE = [[
+local HEAD = [[
 local leaf, core_unpack, core_values, await, missed, yield, WAIT, R, V, W, ID, str, Slice, FORMAT = ...
 local READ, PEEK, TRY, AGAIN = $flags
 local M = {}
+]]
 
-function M.read(conn)
-  local st = leaf(W, conn[1], ID, READ)
-  if st == AGAIN then
-    yield(WAIT)
-    st = R.status
-  end
-  if st ~= 0 then return missed(conn, st, FORMAT) end
-  return $conn
-end
-
-function M.expect(conn)
-  local st = leaf(W, conn[1], ID, 0)
-  if st == AGAIN then
-    yield(WAIT)
-    st = R.status
-  end
-  if st ~= 0 then return missed(conn, st, FORMAT) end
-  return $conn
-end
-
-function M.peek(conn)
-  local st = leaf(W, conn[1], ID, PEEK)
-  if st == AGAIN then
-    yield(WAIT)
-    st = R.status
-  end
-  if st ~= 0 then return missed(conn, st, FORMAT) end
-  return $conn
-end
-
-function M.try(conn)
-  local st = leaf(W, conn[1], ID, TRY)
-  if st == AGAIN and R.need > 0 then return nil, R.need end
-  if st ~= 0 and await(conn, st, FORMAT) ~= 0 then return nil, 0 end
-  return $conn
-end
+local TAIL = [[
 
 function M.text_values()
   return $text
@@ -59,11 +25,34 @@ end
 return M
 ]]
 
+-- A function that waits; each flag has one of its own, so that a trace knows it.
+local function waiting(name, flags)
+  return ([[
+
+function M.NAME(conn)
+  local st = leaf(W, conn[1], ID, FLAGS)
+  if st == AGAIN then
+    yield(WAIT)
+    st = R.status
+  end
+  if st ~= 0 then return missed(conn, st, FORMAT) end
+  return $conn
+end
+]]):gsub("NAME", name):gsub("FLAGS", flags)
+end
+
+local TEMPLATE = HEAD .. waiting("read", "READ") .. waiting("expect", "0") .. waiting("peek", "PEEK") .. [[
+
+function M.try(conn)
+  local st = leaf(W, conn[1], ID, TRY)
+  if st == AGAIN and R.need > 0 then return nil, R.need end
+  if st ~= 0 and await(conn, st, FORMAT) ~= 0 then return nil, 0 end
+  return $conn
+end
+]] .. TAIL
+
 -- With the JIT off, one C call that pushes the values is faster than an FFI call and a load for each of them.
-local DIRECT = [[
-local leaf, core_unpack, core_values, await, missed, yield, WAIT, R, V, W, ID, str, Slice, FORMAT = ...
-local READ, PEEK, TRY, AGAIN = $flags
-local M = {}
+local DIRECT = HEAD .. [[
 
 local function finish(conn, st, ...)
   if st == 0 then return ... end
@@ -81,13 +70,7 @@ function M.read(conn) return finish(conn, core_unpack(conn[1], ID, READ)) end
 function M.expect(conn) return finish(conn, core_unpack(conn[1], ID, 0)) end
 function M.peek(conn) return finish(conn, core_unpack(conn[1], ID, PEEK)) end
 function M.try(conn) return finish_try(conn, core_unpack(conn[1], ID, TRY)) end
-
-function M.text_values()
-  return $text
-end
-
-return M
-]]
+]] .. TAIL
 
 -- Constants in the text become constants of the trace.
 local FLAGS = ("%d, %d, %d, %d"):format(api.OPENS, api.OPENS + api.KEEP, api.OPENS + api.NOWAIT, api.status.AGAIN)
