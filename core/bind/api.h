@@ -16,10 +16,20 @@
 
 struct ld_vm; /* one Lua state and its worker */
 
+/* An arg of this kind is a slice of args[i].len bytes at refs[i]; the leaf that
+ * takes the args finds its bytes. */
+enum { LD_ARG_SLICE = 8 };
+
+struct ld_slice_ref {
+    double conn; /* a handle */
+    uint32_t view, off;
+};
+
 struct ld_api {
     struct ld_vm *vm;
-    struct ld_result *result; /* what the last read produced */
-    struct ld_arg *args;      /* 4096 args for the next pack or write */
+    struct ld_result *result;  /* what the last read produced */
+    struct ld_arg *args;       /* 4096 args for the next pack or write */
+    struct ld_slice_ref *refs; /* and as many slices for them */
 
     /* Reads; see conn.h. */
     int (*unpack)(struct ld_vm *, int64_t conn, uint32_t format,

@@ -68,6 +68,22 @@ static int leaf_slice_arg(struct ld_vm *vm, uint32_t i, int64_t h,
     return LD_OK;
 }
 
+enum ld_status ld_vm_resolve(struct ld_vm *vm, uint32_t count)
+{
+    int st = LD_OK;
+
+    for (uint32_t i = 0; i < count && !st; i++) {
+        const struct ld_slice_ref *ref = &vm->refs[i];
+
+        if (vm->args[i].kind == LD_ARG_SLICE)
+            st = leaf_slice_arg(vm, i, (int64_t)ref->conn, ref->view, ref->off,
+                                vm->args[i].len);
+    }
+    if (st)
+        vm->share_count = 0;
+    return (enum ld_status)st;
+}
+
 static bool grow_buffers(struct ld_vm *vm)
 {
     uint32_t cap = vm->buffer_count ? 2 * vm->buffer_count : 64;
@@ -196,8 +212,11 @@ static int leaf_buffer_pack(struct ld_vm *vm, int64_t h, uint32_t format,
 {
     struct ld_lua_buffer *b = ld_vm_buffer(vm, h);
     const struct ld_format *f = vm->formats[format - 1];
-    enum ld_status st = may_add(vm, b, ld_pack_bound(f, vm->args, count));
+    enum ld_status st = ld_vm_resolve(vm, count);
 
+    if (st)
+        return (int)st;
+    st = may_add(vm, b, ld_pack_bound(f, vm->args, count));
     if (!st)
         return (int)ld_vm_pack(vm, b->chain, f, count);
     if (st == LD_LIMIT)
@@ -282,9 +301,11 @@ static int leaf_pack_bytes(struct ld_vm *vm, uint32_t format, uint32_t count)
     const struct ld_format *f = vm->formats[format - 1];
     struct ld_result *r = vm->pool->result;
     struct ld_packed done;
-    enum ld_status st;
+    enum ld_status st = ld_vm_resolve(vm, count);
     uint8_t *dst;
 
+    if (st)
+        return (int)st;
     for (uint32_t i = 0; i < count; i++)
         if (vm->args[i].kind == LD_ARG_SHARED)
             vm->args[i].kind = LD_ARG_BYTES;

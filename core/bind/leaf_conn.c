@@ -121,7 +121,9 @@ static int leaf_pack(struct ld_vm *vm, int64_t h, uint32_t format,
         vm->share_count = 0;
         return LD_OK;
     }
-    st = ld_vm_pack(vm, out, vm->formats[format - 1], count);
+    st = ld_vm_resolve(vm, count);
+    if (!st)
+        st = ld_vm_pack(vm, out, vm->formats[format - 1], count);
     if (!st)
         ld_conn_grew(c);
     return (int)st;

@@ -109,6 +109,7 @@ struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
     vm->api.vm = vm;
     vm->api.result = vm->pool->result;
     vm->api.args = vm->args;
+    vm->api.refs = vm->refs;
     ld_leaf_conn(&vm->api);
     ld_leaf_bytes(&vm->api);
     ld_leaf_key(vm);

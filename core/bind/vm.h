@@ -52,6 +52,7 @@ struct ld_vm {
     struct ld_log *log;
     struct ld_api api;
     struct ld_arg args[LD_ARGS_MAX];
+    struct ld_slice_ref refs[LD_ARGS_MAX];
     struct ld_share shares[LD_SHARES_MAX];
     uint32_t share_count;
     struct ld_format **formats; /* by id - 1; a gap is NULL */
@@ -121,7 +122,11 @@ struct ld_lua_buffer *ld_vm_buffer(const struct ld_vm *vm, int64_t handle);
 /* SIZE bytes of scratch memory, or NULL; the next call invalidates them. */
 uint8_t *ld_vm_scratch(struct ld_vm *vm, size_t size);
 
-/* Encode args[0..count) to the end of Q. */
+/* Turn slices among args[0..count) into the bytes they stand for; LD_STALE if
+ * one has had its time. */
+enum ld_status ld_vm_resolve(struct ld_vm *vm, uint32_t count);
+
+/* Encode args[0..count), resolved, to the end of Q. */
 enum ld_status ld_vm_pack(struct ld_vm *vm, struct ld_chain *q,
                           const struct ld_format *f, uint32_t count);
 

@@ -16,10 +16,11 @@ local M = {
   result = api.result,
   values = api.result.values,
   args = api.args,
+  refs = api.refs,
   --- Flags of the reads; see conn.h.
   OPENS = 1, KEEP = 2, NOWAIT = 4,
-  --- Kinds of args; see value.h.
-  NIL = 0, NUMBER = 1, INT64 = 2, UINT64 = 3, BYTES = 4, COUNT = 6, GROUP = 7,
+  --- Kinds of args; see value.h and api.h.
+  NIL = 0, NUMBER = 1, INT64 = 2, UINT64 = 3, BYTES = 4, COUNT = 6, GROUP = 7, SLICE = 8,
   --- What a coroutine yields to wait for its connection.
   WAIT = setmetatable({}, { __tostring = function() return "wait" end }),
   --- Without the JIT, a C function is the faster way into the core.

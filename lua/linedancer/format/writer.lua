@@ -36,6 +36,7 @@ local WHY = {
 
 --- Raise what the core said of the args of FORMAT.
 function M.fail(format, st)
+  if st == status.STALE then error(errors.new "stale", 3) end
   local i = api.result.field
   local n, culprit = 0, nil
   for _, field in ipairs(format.fields) do
@@ -51,7 +52,7 @@ function M.fail(format, st)
 end
 
 local TEMPLATE = [[
-local pack, core_pack, set_arg, fail, A, W, ID, FORMAT, FIELDS, NUMBER, BYTES = ...
+local pack, core_pack, set_arg, fail, A, REFS, W, ID, FORMAT, FIELDS, NUMBER, BYTES, SLICE, Slice, istype = ...
 local type = type
 local M = {}
 
@@ -88,6 +89,8 @@ local SET_NUMBER = [[
   if type(a%d) == "number" then A[%d].kind = NUMBER A[%d].n = a%d else set_arg(%d, a%d, FIELDS[%d]) end]]
 local SET_BYTES = [[
   if type(a%d) == "string" then A[%d].kind = BYTES A[%d].p = a%d A[%d].len = #a%d
+  elseif istype(Slice, a%d) then
+    A[%d].kind = SLICE A[%d].len = a%d.len REFS[%d].conn = a%d.conn REFS[%d].view = a%d.view REFS[%d].off = a%d.off
   else set_arg(%d, a%d, FIELDS[%d]) end]]
 
 -- A named field that says how long another one is need not be given.
@@ -135,8 +138,8 @@ function M.attach(format)
     set = table.concat(lines, "\n"), count = tostring(#visible),
   })
   local chunk = assert(loadstring(code, "=format " .. format.source))
-  local made = chunk(api.struct.pack, api.core.pack, M.set_arg, M.fail, A, api.vm, format.id, format, visible,
-    api.NUMBER, api.BYTES)
+  local made = chunk(api.struct.pack, api.core.pack, M.set_arg, M.fail, A, api.refs, api.vm, format.id, format,
+    visible, api.NUMBER, api.BYTES, api.SLICE, bytes.Slice, require("ffi").istype)
   format.write, format.set_args = made.write, made.set_args
 end
 
