@@ -21,6 +21,8 @@ enum {
     OUTPUT_VECTORS = 64
 };
 
+_Static_assert(sizeof(struct ld_conn) <= 256, "many connections are idle");
+
 static void on_io(struct ev_loop *loop, ev_io *w, int events);
 static void on_deadline(struct ld_timer *t, double now);
 
