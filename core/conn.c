@@ -309,7 +309,6 @@ void ld_conn_wrote(struct ld_conn *c)
 {
     enum ld_status st = LD_OK;
 
-    c->touched = true;
     if (over_output_limit(c)) {
         ld_conn_doom(c, LD_LIMIT, false);
         return;
@@ -392,7 +391,6 @@ enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state)
 
     if (c->doom)
         return (enum ld_status)c->doom;
-    c->touched = false;
     if (c->state != state || c->entered != now || !c->timer.index) {
         c->state = (uint16_t)state;
         c->entered = now;

@@ -116,7 +116,6 @@ struct ld_conn {
     bool queued : 1;            /* in pool->dirty */
     bool shut : 1;              /* no more output, once flushed */
     bool reset : 1;             /* end with a reset */
-    bool touched : 1;           /* the state has read or written */
 };
 
 /* A connection over LINK, which it takes over, on success only.  NULL with
@@ -203,7 +202,6 @@ static inline enum ld_status ld_conn_unpack_running(struct ld_conn *c,
     st = ld_unpack(f, &p, frame, avail, c->profile->frame_limit, r->values);
     if (st)
         return ld_conn_unpack_missed(c, f, flags, st, &p);
-    c->touched = true;
     r->frame = frame;
     r->base = c->pos;
     r->size = p.pos;
@@ -245,9 +243,7 @@ static inline struct ld_chain *ld_conn_room(struct ld_conn *c)
 
 static inline void ld_conn_grew(struct ld_conn *c)
 {
-    if (c->pool->running == c && c->out->bytes <= c->profile->output_limit)
-        c->touched = true;
-    else
+    if (c->pool->running != c || c->out->bytes > c->profile->output_limit)
         ld_conn_wrote(c);
 }
 

@@ -67,7 +67,6 @@ static enum ld_status admit(struct ld_conn *c)
     if (c->pool->running != c || c->pool->in_hook)
         return c->pool->running && !c->pool->in_hook ? LD_BUSY : LD_HOOK;
     ld_conn_drop_wait(c);
-    c->touched = true;
     return LD_OK;
 }
 
@@ -219,7 +218,6 @@ enum ld_status ld_conn_unpack_later(struct ld_conn *c,
         need > c->profile->frame_limit)
         return ld_conn_unpack(c, f, flags);
     c->view++;
-    c->touched = true;
     c->flags = (uint8_t)flags;
     c->format = f;
     c->need = need;
@@ -232,7 +230,6 @@ enum ld_status ld_conn_unpack_missed(struct ld_conn *c,
                                      enum ld_status st, struct ld_parse *p)
 {
     c->view++;
-    c->touched = true;
     c->flags = (uint8_t)flags;
     st = judge(c, st, p);
     if (st == LD_AGAIN && !(flags & LD_NOWAIT))

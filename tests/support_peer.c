@@ -72,6 +72,22 @@ void rig_free(struct rig *r)
     ld_pool_free(r->pool);
 }
 
+struct rig rig;
+
+int rig_set_up(void **state)
+{
+    (void)state;
+    rig_init(&rig);
+    return 0;
+}
+
+int rig_tear_down(void **state)
+{
+    (void)state;
+    rig_free(&rig);
+    return 0;
+}
+
 void rig_advance(struct rig *r, double seconds)
 {
     double until = r->pool->now + seconds;

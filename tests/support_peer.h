@@ -49,6 +49,11 @@ struct peer {
 void rig_init(struct rig *r);
 void rig_free(struct rig *r);
 
+/* A program's one rig, made anew for each test by these. */
+extern struct rig rig;
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
+
 /* Let SECONDS pass, deadline by deadline. */
 void rig_advance(struct rig *r, double seconds);
 

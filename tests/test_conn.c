@@ -3,22 +3,7 @@
 
 #include <math.h>
 
-static struct rig rig;
 static struct peer peer, other;
-
-static int set_up(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
 
 /* Sends each byte back, in two writes. */
 static bool echo(struct peer *p, enum ld_status st)
@@ -456,5 +441,5 @@ int main(void)
         cmocka_unit_test(a_peer_that_takes_no_output_runs_out_of_time),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -3,22 +3,7 @@
 
 #include <math.h>
 
-static struct rig rig;
 static struct peer peer, other;
-
-static int set_up(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
 
 /* Reads a byte, answers with as many bytes as *data says, and is done. */
 static bool answer(struct peer *p, enum ld_status st)
@@ -325,5 +310,5 @@ int main(void)
         cmocka_unit_test(a_handle_outlives_its_connection_and_finds_nothing),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

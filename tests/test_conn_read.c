@@ -1,7 +1,6 @@
 /* test_conn_read.c -- reads, and how they go on when their bytes arrive. */
 #include "support_peer.h"
 
-static struct rig rig;
 static struct peer peer;
 
 /* A handler that reads in a loop: READ begins a read, GOT is told of its
@@ -15,20 +14,6 @@ struct reader {
 };
 
 static struct reader reader;
-
-static int set_up(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
 
 static bool loop(struct peer *p, enum ld_status st)
 {
@@ -437,5 +422,5 @@ int main(void)
         cmocka_unit_test(a_body_that_ends_early_is_truncated),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
 }

@@ -1,22 +1,6 @@
 /* test_pool.c -- slots, handles, and the queue that is settled. */
 #include "support_peer.h"
 
-static struct rig rig;
-
-static int set_up(void **state)
-{
-    (void)state;
-    rig_init(&rig);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    rig_free(&rig);
-    return 0;
-}
-
 static bool wait(struct peer *p, enum ld_status st)
 {
     return !st && ld_conn_read(p->c, 1, LD_OPENS) == LD_AGAIN;
@@ -135,17 +119,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(handles_tell_all_connections_apart,
-                                        set_up, tear_down),
+                                        rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(
-            a_handle_is_exact_in_a_double_and_its_generation_never_zero, set_up,
-            tear_down),
+            a_handle_is_exact_in_a_double_and_its_generation_never_zero,
+            rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(
-            what_a_turn_queues_while_the_pool_settles_leaves_too, set_up,
-            tear_down),
-        cmocka_unit_test_setup_teardown(a_connection_is_queued_once, set_up,
-                                        tear_down),
+            what_a_turn_queues_while_the_pool_settles_leaves_too, rig_set_up,
+            rig_tear_down),
+        cmocka_unit_test_setup_teardown(a_connection_is_queued_once, rig_set_up,
+                                        rig_tear_down),
         cmocka_unit_test_setup_teardown(chains_and_parse_states_are_used_again,
-                                        set_up, tear_down),
+                                        rig_set_up, rig_tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

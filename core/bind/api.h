@@ -57,7 +57,6 @@ struct ld_api {
     double (*unsent)(struct ld_vm *, int64_t conn); /* bytes */
     double (*unread)(struct ld_vm *, int64_t conn); /* bytes */
     int (*alive)(struct ld_vm *, int64_t conn); /* 1, or 0 once it has ended */
-    int (*is_running)(struct ld_vm *, int64_t conn); /* its coroutine runs */
     /* 1: what runs from now on is a hook and may not wait; 0: no more.
      * Returns what it was. */
     int (*hook)(struct ld_vm *, int on);

@@ -194,13 +194,6 @@ static int leaf_alive(struct ld_vm *vm, int64_t h)
     return c && c->phase == LD_PHASE_OPEN && !c->doom;
 }
 
-static int leaf_is_running(struct ld_vm *vm, int64_t h)
-{
-    struct ld_conn *c = ld_vm_conn(vm, h);
-
-    return c && vm->pool->running == c;
-}
-
 static int leaf_hook(struct ld_vm *vm, int on)
 {
     int was = vm->pool->in_hook;
@@ -234,7 +227,6 @@ void ld_leaf_conn(struct ld_api *api)
     api->unsent = leaf_unsent;
     api->unread = leaf_unread;
     api->alive = leaf_alive;
-    api->is_running = leaf_is_running;
     api->hook = leaf_hook;
     api->now = leaf_now;
 }

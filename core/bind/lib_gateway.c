@@ -256,22 +256,6 @@ static int l_local_address(lua_State *L)
     return push_address(L, &sa);
 }
 
-/* core.listener_of(handle) -> index, 0 for none */
-static int l_listener_of(lua_State *L)
-{
-    struct ld_conn *c = check_conn(L, ld_vm_of(L));
-
-    lua_pushinteger(L, c ? c->listener : 0);
-    return 1;
-}
-
-/* core.has_gateway() -> is there a loop in this process? */
-static int l_has_gateway(lua_State *L)
-{
-    lua_pushboolean(L, ld_vm_of(L)->worker != NULL);
-    return 1;
-}
-
 /* core.executable() -> the path of the program */
 static int l_executable(lua_State *L)
 {
@@ -286,8 +270,6 @@ static const luaL_Reg gateway[] = {{"listen", l_listen},
                                    {"run", l_run},
                                    {"peer", l_peer},
                                    {"local_address", l_local_address},
-                                   {"listener_of", l_listener_of},
-                                   {"has_gateway", l_has_gateway},
                                    {"executable", l_executable},
                                    {NULL, NULL}};
 

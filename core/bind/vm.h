@@ -136,7 +136,6 @@ enum ld_status ld_vm_append(struct ld_vm *vm, struct ld_chain *q,
 
 /* Parts of the module linedancer.core: each adds its functions to the table
  * on top of the stack. */
-void ld_lib_format(lua_State *L);
 void ld_lib_gateway(lua_State *L);
 void ld_lib_testing(lua_State *L);
 void ld_lib_direct(lua_State *L);

@@ -5,17 +5,7 @@ local store = require "handlers.resp.store"
 
 local add = commands.add
 
-local function find(conn, key)
-  return store.table(conn, key, "hash")
-end
-
-local function find_or_make(conn, key)
-  local hash, wrong = find(conn, key)
-  if hash or wrong then return hash end
-  hash = { kind = "hash", size = 0, fields = {} }
-  store.put(conn.db, key, hash)
-  return hash
-end
+local find, find_or_make = store.finders("hash", function() return { size = 0, fields = {} } end)
 
 local function assign(hash, field, value)
   local is_new = hash.fields[field] == nil and 1 or 0

@@ -6,17 +6,7 @@ local store = require "handlers.resp.store"
 
 local add = commands.add
 
-local function find(conn, key)
-  return store.table(conn, key, "list")
-end
-
-local function find_or_make(conn, key)
-  local list, wrong = find(conn, key)
-  if list or wrong then return list end
-  list = { kind = "list", first = 1, last = 0 }
-  store.put(conn.db, key, list)
-  return list
-end
+local find, find_or_make = store.finders("list", function() return { first = 1, last = 0 } end)
 
 local function push_left(list, item)
   local at = list.first - 1

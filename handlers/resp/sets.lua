@@ -7,17 +7,7 @@ local store = require "handlers.resp.store"
 
 local add = commands.add
 
-local function find(conn, key)
-  return store.table(conn, key, "set")
-end
-
-local function find_or_make(conn, key)
-  local set, wrong = find(conn, key)
-  if set or wrong then return set end
-  set = { kind = "set", size = 0, at = {} }
-  store.put(conn.db, key, set)
-  return set
-end
+local find, find_or_make = store.finders("set", function() return { size = 0, at = {} } end)
 
 local function insert(set, member)
   if set.at[member] then return 0 end

@@ -232,4 +232,21 @@ function M.table(conn, key, kind)
   return nil, true
 end
 
+--- Two functions of (conn, key) for tables of KIND: the first finds one, as M.table does; the second makes it by
+-- FRESH() when there is none, and returns nil when the error has been written.
+function M.finders(kind, fresh)
+  local function find_table(conn, key)
+    return M.table(conn, key, kind)
+  end
+  local function find_or_make(conn, key)
+    local value, wrong = find_table(conn, key)
+    if value or wrong then return value end
+    value = fresh()
+    value.kind = kind
+    M.put(conn.db, key, value)
+    return value
+  end
+  return find_table, find_or_make
+end
+
 return M

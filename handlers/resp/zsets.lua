@@ -8,17 +8,9 @@ local store = require "handlers.resp.store"
 local add = commands.add
 local integer = number.integer
 
-local function find(conn, key)
-  return store.table(conn, key, "zset")
-end
-
-local function find_or_make(conn, key)
-  local zset, wrong = find(conn, key)
-  if zset or wrong then return zset end
-  zset = { kind = "zset", size = 0, scores = {}, order = skiplist.new() }
-  store.put(conn.db, key, zset)
-  return zset
-end
+local find, find_or_make = store.finders("zset", function()
+  return { size = 0, scores = {}, order = skiplist.new() }
+end)
 
 -- 1 when MEMBER is new, and whether anything has changed.
 local function assign(zset, score, member)

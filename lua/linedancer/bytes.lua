@@ -35,7 +35,7 @@ local function fail(st)
   error(errors.new(status[st], MESSAGE[st]), 3)
 end
 
--- Where bytes i to j (1-based, inclusive, as in string.sub) lie within LEN: offset and length.
+--- Where bytes I to J (1-based, inclusive, as in string.sub; either may be nil) lie within LEN: offset and length.
 local function range(len, i, j)
   i, j = i or 1, j or -1
   if i < 0 then i = math.max(len + i + 1, 1) elseif i == 0 then i = 1 end
@@ -43,6 +43,8 @@ local function range(len, i, j)
   if j < i then return 0, 0 end
   return i - 1, j - i + 1
 end
+
+M.range = range
 
 --- Readers that slices and buffers share. `locate(x)` leaves X's bytes in result.frame and returns their number.
 local function readers(locate)

@@ -18,7 +18,7 @@ local leaf_read, leaf_some, leaf_piece, leaf_skip, leaf_fill =
   leaf.read, leaf.some, leaf.piece, leaf.skip, leaf.fill
 local leaf_write, leaf_write_args, leaf_write_buffer, leaf_flush =
   leaf.write, leaf.write_args, leaf.write_buffer, leaf.flush
-local OPENS, KEEP, NOWAIT, EOF, AGAIN = api.OPENS, api.KEEP, api.NOWAIT, status.EOF, status.AGAIN
+local OPENS, KEEP, EOF, AGAIN = api.OPENS, api.KEEP, status.EOF, status.AGAIN
 local yield, WAIT = coroutine.yield, api.WAIT
 local format_of, set_arg, is_buffer, Slice = formats.of, bytes.set_arg, bytes.is_buffer, bytes.Slice
 local str = ffi.string
@@ -211,11 +211,8 @@ end
 --- Queue bytes I to J (default all) of the string X, positions as in string.sub, without making a string of them.
 function conn:put(x, i, j)
   if type(x) ~= "string" then error("string expected, got " .. type(x), 2) end
-  local size = #x
-  i, j = i or 1, j or -1
-  if i < 0 then i = math.max(size + i + 1, 1) elseif i == 0 then i = 1 end
-  if j < 0 then j = size + j + 1 elseif j > size then j = size end
-  if i <= j then leaf_write(W, self[1], ffi.cast("const char *", x) + (i - 1), j - i + 1) end
+  local off, len = bytes.range(#x, i, j)
+  if len > 0 then leaf_write(W, self[1], ffi.cast("const char *", x) + off, len) end
 end
 
 --- Encode values by FORMAT straight into the output. With named fields the one value is a table.
@@ -292,7 +289,5 @@ end
 function facts.listener(self)
   return self.machine.listener
 end
-
-M.NOWAIT = NOWAIT
 
 return M

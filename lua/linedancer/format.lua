@@ -4,7 +4,6 @@
 -- values of a frame become Lua values without a loop: a fixed list of results, or one table when fields have names.
 -- Formats with repeats and conditionals go through linedancer.format.tree instead.
 local api = require "linedancer.api"
-local bytes = require "linedancer.bytes"
 local errors = require "linedancer.errors"
 local reader = require "linedancer.format.reader"
 local tree = require "linedancer.format.tree"
@@ -13,7 +12,7 @@ local ffi = require "ffi"
 
 local M = {}
 
-local core, W, A, R = api.core, api.vm, api.args, api.result
+local core, W, R = api.core, api.vm, api.result
 local leaf, status = api.struct, api.status
 local unpack_bytes, pack_bytes, buffer_pack = leaf.unpack_bytes, leaf.pack_bytes, leaf.buffer_pack
 local format_free = leaf.format_free
@@ -127,7 +126,5 @@ function Format:pack_into(buffer, ...)
   if st == status.BUSY then error(errors.new("busy", "the buffer is sealed"), 3) end
   if st ~= 0 then writer.fail(self, st) end
 end
-
-M.args, M.bytes = A, bytes
 
 return M

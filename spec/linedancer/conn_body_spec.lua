@@ -1,12 +1,7 @@
 local ld = require "linedancer"
 local logged = require "spec.support.logged"
+local play = require "spec.support.quietly"
 local t = require "linedancer.testing"
-
-local function play(...)
-  local run, path
-  logged(function(...) run, path = t.play(...) end, ...)
-  return run, path
-end
 
 -- Bytes that tell where they are.
 local function pattern(size)

@@ -1,12 +1,7 @@
 local errors = require "linedancer.errors"
 local logged = require "spec.support.logged"
+local play = require "spec.support.quietly"
 local t = require "linedancer.testing"
-
-local function play(...)
-  local run, path
-  logged(function(...) run, path = t.play(...) end, ...)
-  return run, path
-end
 
 describe("a state that returns nothing", function()
   it("flushes, then ends with the reason done", function()

@@ -1,12 +1,7 @@
 local ld = require "linedancer"
 local logged = require "spec.support.logged"
+local play = require "spec.support.quietly"
 local t = require "linedancer.testing"
-
-local function play(...)
-  local run, path
-  logged(function(...) run, path = t.play(...) end, ...)
-  return run, path
-end
 
 -- What READ(conn) returned, joined by "|", and how the connection ended, for these bytes however they are cut.
 local function reads(read, bytes, expected, reason)

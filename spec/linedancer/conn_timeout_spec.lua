@@ -1,11 +1,6 @@
 local logged = require "spec.support.logged"
+local play = require "spec.support.quietly"
 local t = require "linedancer.testing"
-
-local function play(...)
-  local run, path
-  logged(function(...) run, path = t.play(...) end, ...)
-  return run, path
-end
 
 -- A handler that reads single bytes, in state "a" until "n", then in "b".
 local function reader(timeouts)

@@ -1,11 +1,5 @@
-local logged = require "spec.support.logged"
+local play = require "spec.support.quietly"
 local t = require "linedancer.testing"
-
-local function play(...)
-  local run, path
-  logged(function(...) run, path = t.play(...) end, ...)
-  return run, path
-end
 
 describe("a coroutine of the handler's own", function()
   it("passes a read's wait through to the connection", function()

@@ -1,13 +1,7 @@
 local errors = require "linedancer.errors"
 local logged = require "spec.support.logged"
+local play = require "spec.support.quietly"
 local t = require "linedancer.testing"
-
--- A run whose errors are expected: what it logs stays out of the output.
-local function play(...)
-  local run, path
-  logged(function(...) run, path = t.play(...) end, ...)
-  return run, path
-end
 
 describe("states", function()
   it("begin with the initial one and end with one that returns nothing", function()

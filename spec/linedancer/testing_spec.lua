@@ -1,5 +1,6 @@
 local ld = require "linedancer"
 local logged = require "spec.support.logged"
+local play = require "spec.support.quietly"
 local t = require "linedancer.testing"
 
 -- The handler of the manual's first page.
@@ -31,12 +32,6 @@ local function careless(conn)
   if not text then return end
   conn:write("<", text, ">")
   return "main"
-end
-
-local function play(...)
-  local run, path
-  logged(function(...) run, path = t.play(...) end, ...)
-  return run, path
 end
 
 local function message_of(fn, ...)

@@ -1,11 +1,8 @@
 local logged = require "spec.support.logged"
+local quietly = require "spec.support.quietly"
 local t = require "linedancer.testing"
 
-local function play(...)
-  local run
-  logged(function(...) run = t.play(...) end, ...)
-  return run
-end
+local function play(...) return (quietly(...)) end
 
 -- The head of TEXT, or nil and the run.
 local function head_of(text, opts)
