@@ -6,10 +6,7 @@
  */
 #include "conn.h"
 
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "channel.h"
 #include "sock.h"
 
 /* Around a system call; sock.h says why. */
@@ -18,13 +15,13 @@
 enum {
     DIRTY_MAX = 256, /* connections with unflushed output from others */
     WAKES_MAX = 16,  /* in one turn, of a handler that only writes */
+    READ_AHEAD_MAX = 1 << 14, /* bytes, while nobody reads */
     OUTPUT_VECTORS = 64
 };
 
 _Static_assert(sizeof(struct ld_conn) <= 256, "many connections are idle");
 
 static void on_io(struct ev_loop *loop, ev_io *w, int events);
-static void on_deadline(struct ld_timer *t, double now);
 
 struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
                             const struct ld_profile *profile)
@@ -36,7 +33,7 @@ struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
     c->link = link;
     c->profile = profile;
     c->heard = c->entered = pool->now;
-    c->timer.fire = on_deadline;
+    c->timer.fire = ld_conn_deadline;
     c->wait = LD_WAIT_START;
     c->state = LD_NO_STATE;
     ev_init(&c->io, on_io);
@@ -98,7 +95,18 @@ static enum ld_status written_in_part(struct ld_conn *c, enum ld_status st,
     }
     ld_chain_consume(c->out, put);
     c->blocked = true;
+    if (c->depended && c->out->bytes <= LD_LOW_WATER)
+        ld_conn_tell_dependents(c);
     return LD_AGAIN;
+}
+
+/* All output has left. */
+static void drained(struct ld_conn *c)
+{
+    if (c->shut)
+        c->link.transport->shutdown(&c->link);
+    if (c->depended)
+        ld_conn_tell_dependents(c);
 }
 
 /* Write as much as the transport takes in one call. */
@@ -121,14 +129,20 @@ INLINED enum ld_status write_out(struct ld_conn *c)
         return written_in_part(c, st, put);
     c->out = NULL;
     ld_pool_return_chain(c->pool, q);
-    if (c->shut)
-        c->link.transport->shutdown(&c->link);
+    if (c->shut || c->depended)
+        drained(c);
     return LD_OK;
 }
 
 enum ld_status ld_conn_write_out(struct ld_conn *c)
 {
     return write_out(c);
+}
+
+/* Is there anybody to be told that C is to end? */
+static bool must_know(const struct ld_conn *c)
+{
+    return c->wait || c->parked || (c->passive && c->doom == LD_CLOSED);
 }
 
 /* End of a turn: output leaves, input is stowed.  LD_AGAIN when the handler
@@ -140,11 +154,15 @@ INLINED enum ld_status settle(struct ld_conn *c)
     if (c->wait == LD_WAIT_START && !c->doom)
         return LD_OK; /* the same turn goes on, in another state */
     st = write_out(c);
+    if (c->follows && !st)
+        st = ld_follower_write(c->extra->follower);
     if (c->in && ld_conn_stow(c))
         st = LD_NOMEM;
     if (st && st != LD_AGAIN && !c->doom)
         c->doom = (uint8_t)st;
-    if (c->doom && c->wait)
+    if (c->doom && c->depended)
+        ld_conn_tell_dependents(c);
+    if (c->doom && must_know(c))
         return (enum ld_status)c->doom;
     if (!ld_conn_wants_input(c)) {
         st = ld_conn_try_wait(c);
@@ -157,8 +175,11 @@ INLINED enum ld_status settle(struct ld_conn *c)
 
 void ld_conn_settle(struct ld_conn *c)
 {
-    enum ld_status st = settle(c);
+    enum ld_status st;
 
+    if (c->news && !ld_conn_attend(c))
+        return;
+    st = settle(c);
     if (st != LD_AGAIN)
         ld_conn_run(c, st);
 }
@@ -183,6 +204,8 @@ INLINED void run(struct ld_conn *c, enum ld_status st)
         pool->hooks.wake(pool->hooks.ctx, c, st);
         if (c->generation != generation || c->phase != LD_PHASE_OPEN)
             return;
+        if (c->news && !ld_conn_attend(c))
+            return;
         st = settle(c);
     } while (st != LD_AGAIN && !had_its_share(c, ++wakes));
     if (st == LD_AGAIN)
@@ -198,6 +221,8 @@ void ld_conn_run(struct ld_conn *c, enum ld_status st)
 
 bool ld_conn_wants_input(const struct ld_conn *c)
 {
+    if (c->wait == LD_WAIT_NONE)
+        return ld_conn_unread(c) < READ_AHEAD_MAX && !c->doom;
     return c->wait != LD_WAIT_FLUSH && c->wait != LD_WAIT_ROOM && !c->held;
 }
 
@@ -207,8 +232,8 @@ INLINED enum ld_status receive(struct ld_conn *c)
     enum ld_status st;
     size_t got = 0;
 
-    if (c->wait == LD_WAIT_FILL && !c->in && c->await->left >= LD_SHARE_MIN) {
-        st = ld_conn_receive_into(c);
+    if (c->wait >= LD_WAIT_FILL && !c->in && ld_conn_receives_past(c)) {
+        st = ld_conn_receive_past(c);
     } else {
         st = ld_conn_prepare_input(c);
         if (st)
@@ -226,10 +251,20 @@ INLINED enum ld_status receive(struct ld_conn *c)
     return st;
 }
 
+/* Something came to C, which nobody reads now. */
+static enum ld_status unread_by_anybody(struct ld_conn *c)
+{
+    if (c->stray)
+        c->pool->hooks.stray(c->pool->hooks.ctx, c);
+    return LD_AGAIN;
+}
+
 INLINED void input_ready(struct ld_conn *c)
 {
     enum ld_status st;
 
+    if (c->news && !ld_conn_attend(c))
+        return;
     if (c->eof || !ld_conn_wants_input(c)) {
         ld_conn_watch(c);
         return;
@@ -239,6 +274,8 @@ INLINED void input_ready(struct ld_conn *c)
         st = ld_conn_try_wait(c);
     else if (st != LD_AGAIN)
         c->doom = (uint8_t)st;
+    if (c->wait == LD_WAIT_NONE)
+        st = unread_by_anybody(c);
     if (st == LD_AGAIN)
         ld_conn_settle(c);
     else
@@ -279,9 +316,7 @@ void ld_conn_queue(struct ld_conn *c)
     if (c->queued || c->phase != LD_PHASE_OPEN)
         return;
     c->queued = true;
-    c->next = pool->dirty;
-    pool->dirty = c;
-    pool->dirty_count++;
+    ld_pool_queue(pool, ld_conn_handle(c));
 }
 
 static bool over_output_limit(const struct ld_conn *c)
@@ -316,7 +351,7 @@ void ld_conn_wrote(struct ld_conn *c)
     if (c->pool->running == c)
         return;
     ld_conn_queue(c);
-    if (c->pool->dirty_count > DIRTY_MAX)
+    if (ld_pool_dirty(c->pool) > DIRTY_MAX)
         st = ld_conn_write_out(c);
     if (st && st != LD_AGAIN)
         ld_conn_doom(c, st, false);
@@ -335,91 +370,13 @@ enum ld_status ld_conn_flush(struct ld_conn *c)
 {
     if (!c->out || c->doom || c->phase != LD_PHASE_OPEN)
         return LD_OK;
-    if (c->pool->running != c || c->pool->in_hook)
-        return c->pool->running && !c->pool->in_hook ? LD_BUSY : LD_HOOK;
+    if (!c->pool->running || c->pool->in_hook)
+        return LD_HOOK;
+    if (c->pool->running != c || ld_conn_is_read(c))
+        return ld_conn_drained(c);
     c->wait = LD_WAIT_FLUSH;
     c->view++;
     return LD_AGAIN;
-}
-
-static const struct ld_timeouts *timeouts_of(const struct ld_conn *c)
-{
-    return (c->override ? c->override : c->profile->timeouts) + c->state;
-}
-
-static double deadline(const struct ld_conn *c)
-{
-    const struct ld_timeouts *t = timeouts_of(c);
-    double since = c->heard > c->entered ? c->heard : c->entered;
-    double total = c->entered + t->total, idle = since + t->idle;
-
-    return total < idle ? total : idle;
-}
-
-/* The timer is only ever moved earlier here; when it fires too early it is
- * set again.  So bytes and transitions cost no heap operation. */
-static void arm(struct ld_conn *c)
-{
-    struct ld_timers *timers = &c->pool->timers;
-    double at = deadline(c);
-
-    if (at < ld_timer_at(timers, &c->timer))
-        ld_timer_set(timers, &c->timer, at);
-}
-
-static void on_deadline(struct ld_timer *t, double now)
-{
-    struct ld_conn *c =
-        (struct ld_conn *)(void *)((char *)t - offsetof(struct ld_conn, timer));
-
-    if (c->phase != LD_PHASE_OPEN) {
-        ld_conn_end_timeout(c);
-        return;
-    }
-    if (deadline(c) > now) {
-        arm(c);
-        return;
-    }
-    c->doom = LD_TIMEOUT;
-    ld_conn_run(c, LD_TIMEOUT);
-}
-
-/* Entering the same state again in one turn moves no deadline. */
-enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state)
-{
-    double now = c->pool->now;
-
-    if (c->doom)
-        return (enum ld_status)c->doom;
-    if (c->state != state || c->entered != now || !c->timer.index) {
-        c->state = (uint16_t)state;
-        c->entered = now;
-        arm(c);
-    }
-    if (!ld_conn_over_high_water(c) || c->pool->running != c)
-        return LD_OK;
-    c->wait = LD_WAIT_ROOM;
-    c->view++;
-    return LD_AGAIN;
-}
-
-enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
-                               struct ld_timeouts t)
-{
-    size_t size = c->profile->state_count * sizeof(*c->override);
-
-    if (c->phase != LD_PHASE_OPEN)
-        return LD_OK; /* its timer serves the end now */
-    if (!c->override) {
-        c->override = malloc(size);
-        if (!c->override)
-            return LD_NOMEM;
-        memcpy(c->override, c->profile->timeouts, size);
-    }
-    c->override[state] = t;
-    if (state == c->state)
-        arm(c);
-    return LD_OK;
 }
 
 void ld_conn_doom(struct ld_conn *c, enum ld_status st, bool reset)
@@ -427,7 +384,7 @@ void ld_conn_doom(struct ld_conn *c, enum ld_status st, bool reset)
     if (c->phase != LD_PHASE_OPEN)
         return;
     c->reset |= reset;
-    if (c->doom)
+    if (c->doom && !(c->passive && st == LD_CLOSED))
         return;
     c->doom = (uint8_t)st;
     if (c->pool->running != c)

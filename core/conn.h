@@ -1,5 +1,5 @@
 /* conn.h -- a connection: a transport, input, output, deadlines, and at most
- * one pending wait.
+ * one pending read.
  *
  * Data flows one way: transport -> input buffer -> unpacker -> (the handler,
  * behind ld_hooks) -> output chain -> transport.  An idle connection holds no
@@ -9,9 +9,20 @@
  * the handler must return to the loop, and ld_hooks.wake comes with the
  * outcome, once, when the whole frame is there.
  *
+ * What has a coroutine and no transport is a task, with the same slot, handle
+ * and life; what has a transport and no coroutine is passive: others read it.
+ * A coroutine is suspended by a read of its own connection, by one of another
+ * connection (it is away), or until somebody wakes it (it is parked).
+ *
  * conn.c       life cycle, events, deadlines
+ * conn_state.c states and their deadlines
+ * conn_news.c  messages, parking, ownership
  * conn_input.c where input is kept
  * conn_read.c  the reads, and how they go on when bytes arrive
+ * conn_stream.c  those of any size, in pieces
+ * conn_relay.c what goes from one connection to another
+ * conn_splice.c  the same without a copy, when there is much
+ * conn_drain.c who waits for another's output to drain
  * conn_end.c   flush, lingering close, release
  */
 #ifndef LD_CONN_H
@@ -32,16 +43,34 @@ enum ld_phase {
 
 enum ld_wait {
     LD_WAIT_NONE,
-    LD_WAIT_START,  /* to be run for the first time, or in another state */
-    LD_WAIT_FRAME,  /* a frame of `format` */
-    LD_WAIT_BYTES,  /* `need` bytes */
-    LD_WAIT_SOME,   /* at least one byte, at most `need` */
-    LD_WAIT_PIECE,  /* bytes up to a delimiter */
-    LD_WAIT_SKIP,   /* await->left bytes to drop */
-    LD_WAIT_FILL,   /* await->left bytes to move into await->into */
-    LD_WAIT_FLUSH,  /* all output taken by the kernel */
-    LD_WAIT_ROOM,   /* output below the low watermark */
-    LD_WAIT_ABANDON /* never: the coroutine ignored the end too often */
+    LD_WAIT_START,   /* to be run for the first time, or in another state */
+    LD_WAIT_FRAME,   /* a frame of `format` */
+    LD_WAIT_BYTES,   /* `need` bytes */
+    LD_WAIT_SOME,    /* at least one byte, at most `need` */
+    LD_WAIT_PIECE,   /* bytes up to a delimiter */
+    LD_WAIT_SKIP,    /* await->left bytes to drop */
+    LD_WAIT_FLUSH,   /* all output taken by the kernel */
+    LD_WAIT_ROOM,    /* output below the low watermark */
+    LD_WAIT_ABANDON, /* never: the coroutine ignored the end too often */
+    /* From here on input may go past the read buffer. */
+    LD_WAIT_FILL,  /* await->left bytes to move into await->into */
+    LD_WAIT_RELAY, /* await->left bytes to move to await->sink */
+    LD_WAIT_PIPE   /* all bytes to move to await->sink, and back */
+};
+
+/* How a coroutine is suspended, other than by a read of its own connection. */
+enum ld_parked {
+    LD_NOT_PARKED,
+    LD_PARKED, /* until unparked, or a wait of its own ends */
+    LD_AWAY    /* by a read of another connection */
+};
+
+/* What a connection has to be told before it goes on, as bits. */
+enum {
+    LD_NEWS_MAIL = 1,     /* messages or timers for its hooks */
+    LD_NEWS_UNPARKED = 2, /* its coroutine may go on */
+    LD_NEWS_MOVED = 4,    /* a hook has chosen the state after this one */
+    LD_NEWS_POSTPONED = 8 /* messages for when the state changes */
 };
 
 /* How to read. */
@@ -73,12 +102,32 @@ struct ld_profile {
 struct ld_await {
     struct ld_parse parse;
     uint64_t left;         /* bytes still to skip or move */
+    int64_t sink;          /* handle of where they go, or 0 */
+    uint32_t bulk;         /* bytes to splice next; 0: read them */
+    uint8_t lost;          /* enum ld_status: why the sink is gone */
+    bool first, done;      /* of a pipe: counted first; all has gone */
     struct ld_chain *into; /* borrowed; LD_WAIT_FILL */
     union ld_value *values;
     uint32_t values_cap;
     uint8_t delimiter[LD_FORMAT_DELIMITER];
     uint8_t delimiter_size;
     struct ld_await *next;
+};
+
+/* Who does something when a connection's output has drained. */
+struct ld_dependent {
+    int64_t handle;
+    bool parked; /* its coroutine is; else it relays to the connection */
+};
+
+/* What few connections have, made on use. */
+struct ld_extra {
+    struct ld_timeouts *override; /* by state; NULL: the profile's */
+    struct ld_follower *follower; /* of a channel; channel.h */
+    struct ld_conn *parent;       /* whom it ends with */
+    struct ld_conn *children, *sibling, **sibling_of;
+    struct ld_dependent *dependents;
+    uint32_t dependent_count, dependent_cap;
 };
 
 struct ld_conn {
@@ -92,12 +141,14 @@ struct ld_conn {
     struct ld_chain *out; /* NULL when nothing is queued */
     const struct ld_format *format;
     struct ld_await *await;
-    struct ld_timeouts *override; /* by state; NULL: the profile's */
-    struct ld_conn *next;         /* in pool->dirty */
-    double heard;                 /* when the last byte came */
-    double entered;               /* when the state was entered */
+    struct ld_extra *extra; /* or NULL */
+    double heard;           /* when the last byte came */
+    double entered;         /* when the state was entered */
     struct ld_timer timer;
     uint32_t slot, generation;
+    int64_t waiter;          /* whose coroutine the wait is; 0: its own */
+    uint32_t waiter_epoch;   /* of that one when it began to wait */
+    uint32_t epoch;          /* counts the resumes of its coroutine */
     uint32_t need;           /* input bytes that must be there to go on */
     uint32_t view;           /* generation of borrowed slices */
     uint32_t restart_unread; /* input that was unread at the last restart */
@@ -109,13 +160,22 @@ struct ld_conn {
     uint8_t doom;               /* enum ld_status: why it must end */
     uint8_t gone_count;         /* times the end was reported */
     uint8_t restarts;           /* by on_error, without progress */
+    uint8_t news;               /* LD_NEWS_ bits */
+    uint8_t parked;             /* enum ld_parked */
     bool eof : 1;               /* the peer has ended its side */
     bool eof_told : 1;          /* and the handler knows */
     bool held : 1;              /* by the high watermark */
     bool blocked : 1;           /* the transport takes no more */
     bool queued : 1;            /* in pool->dirty */
     bool shut : 1;              /* no more output, once flushed */
+    bool depended : 1;          /* has dependents */
     bool reset : 1;             /* end with a reset */
+    bool consumed : 1;          /* input, since the state was entered */
+    bool task : 1;              /* it has no transport */
+    bool passive : 1;           /* it has no coroutine */
+    bool stray : 1;             /* tell of what comes to no reader */
+    bool entangled : 1;         /* has things to be released at its end */
+    bool follows : 1;           /* a channel */
 };
 
 /* A connection over LINK, which it takes over, on success only.  NULL with
@@ -125,6 +185,32 @@ struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
 
 /* Wake the handler for the first time, and watch for input. */
 void ld_conn_begin(struct ld_conn *c);
+
+/* A connection over LINK, which it takes over, on success only, that has no
+ * coroutine; watched from the next settling on.  NULL with errno set. */
+struct ld_conn *ld_conn_new_passive(struct ld_pool *pool, struct ld_link link,
+                                    const struct ld_profile *profile);
+
+/* A task; it begins when the pool settles.  NULL with errno set. */
+struct ld_conn *ld_conn_new_task(struct ld_pool *pool,
+                                 const struct ld_profile *profile);
+
+/* From now on C belongs to PARENT (NULL: to nobody), whose owner ends it. */
+enum ld_status ld_conn_adopt(struct ld_conn *parent, struct ld_conn *c);
+
+/* C->extra, made now if need be; NULL when out of memory. */
+struct ld_extra *ld_conn_extra(struct ld_conn *c);
+
+/* C has news: it is told when the pool settles, or at its next wait or
+ * transition. */
+void ld_conn_tell(struct ld_conn *c, unsigned news);
+
+/* Have C's coroutine, if it is parked, go on when the pool settles. */
+void ld_conn_unpark(struct ld_conn *c);
+
+/* Whose coroutine C's pending wait is; NULL when that one has gone on since
+ * without it. */
+struct ld_conn *ld_conn_waiter(struct ld_conn *c);
 
 /* The transport is ready in the directions of EVENTS (LD_READ, LD_WRITE). */
 void ld_conn_ready(struct ld_conn *c, int events);
@@ -206,7 +292,10 @@ static inline enum ld_status ld_conn_unpack_running(struct ld_conn *c,
     r->base = c->pos;
     r->size = p.pos;
     r->view = ++c->view;
-    c->pos += flags & LD_KEEP ? 0 : p.pos;
+    if (!(flags & LD_KEEP)) {
+        c->pos += p.pos;
+        c->consumed = true;
+    }
     return LD_OK;
 }
 
@@ -222,6 +311,14 @@ enum ld_status ld_conn_skip(struct ld_conn *c, uint64_t n);
 /* Move N bytes to the end of INTO, which must outlive the wait. */
 enum ld_status ld_conn_fill(struct ld_conn *c, struct ld_chain *into,
                             uint64_t n);
+
+/* Move N bytes to the output of TO, which may be C, as they come and TO's
+ * peer takes them.  Ends with TO's status when TO does. */
+enum ld_status ld_conn_relay(struct ld_conn *c, struct ld_conn *to, uint64_t n);
+/* Move all bytes of C to OTHER and back, and the end of each side, until both
+ * have ended and their output is gone: values[0].n and values[1].n are the
+ * bytes moved there and back. */
+enum ld_status ld_conn_pipe(struct ld_conn *c, struct ld_conn *other);
 
 /* The chain to append output to, to be followed by ld_conn_wrote(); NULL when
  * output goes nowhere (the connection has ended, or has more queued than its
@@ -247,11 +344,18 @@ static inline void ld_conn_grew(struct ld_conn *c)
         ld_conn_wrote(c);
 }
 
-/* LD_OK when all output has been taken; else wait for it. */
+/* LD_OK when all output has been taken; else wait for it.  LD_BUSY: as
+ * ld_conn_drained(). */
 enum ld_status ld_conn_flush(struct ld_conn *c);
 
-/* Enter a state: its deadlines start.  LD_AGAIN: held by the watermark.  Not
- * entered when C is to end: why. */
+/* The same for a coroutine that is to park itself: LD_BUSY when it will be
+ * unparked once C's output has drained, or C ends.  Else LD_OK, or why C has
+ * ended; LD_LIMIT when too many wait already. */
+enum ld_status ld_conn_drained(struct ld_conn *c);
+
+/* Enter a state: its deadlines start.  LD_AGAIN: held by the watermark, or to
+ * be told news first.  Not entered when C is to end: why; or LD_MOVED: another
+ * state is to be entered instead. */
 enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state);
 
 /* Override a state's timeouts for this connection. */
@@ -274,14 +378,21 @@ enum ld_status ld_conn_try_wait(struct ld_conn *c);
 enum ld_status ld_conn_write_out(struct ld_conn *c);
 void ld_conn_end_ready(struct ld_conn *c, int events);
 void ld_conn_end_timeout(struct ld_conn *c);
+enum ld_status ld_conn_depend(struct ld_conn *c, int64_t handle, bool parked);
+void ld_conn_tell_dependents(struct ld_conn *c);
 void ld_conn_drop_wait(struct ld_conn *c);
+bool ld_conn_is_read(struct ld_conn *c);
 void ld_conn_queue(struct ld_conn *c);
 void ld_conn_settle(struct ld_conn *c);
 void ld_conn_watch(struct ld_conn *c);
 void ld_conn_run(struct ld_conn *c, enum ld_status st);
+bool ld_conn_attend(struct ld_conn *c);
+void ld_conn_leave_family(struct ld_conn *c);
+void ld_conn_deadline(struct ld_timer *t, double now);
 bool ld_conn_wants_input(const struct ld_conn *c);
 enum ld_status ld_conn_stow(struct ld_conn *c);
 enum ld_status ld_conn_prepare_input(struct ld_conn *c);
-enum ld_status ld_conn_receive_into(struct ld_conn *c);
+bool ld_conn_receives_past(const struct ld_conn *c);
+enum ld_status ld_conn_receive_past(struct ld_conn *c);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
+#include "channel.h"
 
 static const double LINGER_SECONDS = 2;
 enum { LINGER_BYTES = 1 << 20 };
@@ -32,10 +32,9 @@ static void release(struct ld_conn *c)
         ld_blob_unref(c->in);
     c->in = NULL;
     c->pos = c->end = 0;
-    free(c->override);
-    c->override = NULL;
     c->phase = LD_PHASE_LINGERING; /* alive for ld_hooks.closed, no I/O */
     pool->hooks.closed(pool->hooks.ctx, c);
+    ld_conn_leave_family(c);
     ld_pool_give(pool, c);
 }
 
@@ -72,29 +71,30 @@ static void flush(struct ld_conn *c)
         after_flush(c);
 }
 
-/* C may still stand in the pool's list of queued connections. */
-static void unqueue(struct ld_conn *c)
+/* A coroutine elsewhere that reads C is to know. */
+static void tell_reader(struct ld_conn *c)
 {
-    struct ld_conn **at = &c->pool->dirty;
+    struct ld_conn *w = c->waiter ? ld_conn_waiter(c) : NULL;
 
-    if (!c->queued)
-        return;
-    while (*at != c)
-        at = &(*at)->next;
-    *at = c->next;
-    c->queued = false;
-    c->pool->dirty_count--;
+    if (w && w->parked)
+        ld_conn_tell(w, LD_NEWS_UNPARKED);
 }
 
 void ld_conn_finish(struct ld_conn *c)
 {
     bool lost = c->doom == LD_RESET || c->doom == LD_ERROR;
 
-    unqueue(c);
+    if (c->follows)
+        ld_channel_forget(c);
+    c->queued = false;
+    c->parked = LD_NOT_PARKED;
+    tell_reader(c);
     ld_conn_drop_wait(c);
     c->view++; /* its input goes, and slices of it with it */
     c->phase = LD_PHASE_FLUSHING;
-    if (c->reset || lost) {
+    if (c->depended)
+        ld_conn_tell_dependents(c);
+    if (c->reset || lost || c->task) {
         release(c);
         return;
     }

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "conn.h"
+#include "conn_read.h"
 
 enum {
     KEEP_MAX = 2048, /* unread bytes worth copying back to the read buffer */
@@ -91,7 +91,7 @@ enum ld_status ld_conn_prepare_input(struct ld_conn *c)
 }
 
 /* Straight into the buffer that a pending LD_WAIT_FILL is for. */
-enum ld_status ld_conn_receive_into(struct ld_conn *c)
+static enum ld_status receive_into(struct ld_conn *c)
 {
     struct ld_chain *into = c->await->into;
     uint64_t left = c->await->left;
@@ -111,4 +111,17 @@ enum ld_status ld_conn_receive_into(struct ld_conn *c)
         c->await->left -= got;
     }
     return st;
+}
+
+/* Can C's input go where it is awaited without the read buffer? */
+bool ld_conn_receives_past(const struct ld_conn *c)
+{
+    if (c->wait == LD_WAIT_FILL)
+        return c->await->left >= LD_SHARE_MIN;
+    return ld_conn_may_splice(c);
+}
+
+enum ld_status ld_conn_receive_past(struct ld_conn *c)
+{
+    return c->wait == LD_WAIT_FILL ? receive_into(c) : ld_conn_splice(c);
 }

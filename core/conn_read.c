@@ -5,15 +5,14 @@
  * that is not whole stays in the buffer from its first byte, and its parse
  * state stays in the ld_await: nothing is scanned twice.
  */
-#define _GNU_SOURCE /* memmem */
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
+#include "conn_read.h"
 
 enum { GONE_MAX = 2 }; /* times the end is raised before the coroutine goes */
 
-static struct ld_await *take_await(struct ld_conn *c)
+struct ld_await *ld_conn_take_await(struct ld_conn *c)
 {
     struct ld_pool *pool = c->pool;
     struct ld_await *a = c->await;
@@ -29,16 +28,30 @@ static struct ld_await *take_await(struct ld_conn *c)
     return a;
 }
 
+struct ld_await *ld_conn_fresh_await(struct ld_conn *c, uint64_t n)
+{
+    struct ld_await *a = ld_conn_take_await(c);
+
+    if (!a)
+        return NULL;
+    a->parse.need = 0;
+    a->left = n;
+    return a;
+}
+
 void ld_conn_drop_wait(struct ld_conn *c)
 {
     struct ld_await *a = c->await;
 
     c->wait = LD_WAIT_NONE;
+    c->waiter = 0;
     c->format = NULL;
     c->need = 0;
     c->held = false;
     if (!a)
         return;
+    if (a->sink)
+        ld_conn_unpipe(c);
     c->await = NULL;
     a->next = c->pool->spare_awaits;
     c->pool->spare_awaits = a;
@@ -58,20 +71,49 @@ static enum ld_status gone(struct ld_conn *c)
     return c->doom ? (enum ld_status)c->doom : LD_CLOSED;
 }
 
-/* May a read begin?  LD_OK, or why not. */
-static enum ld_status admit(struct ld_conn *c)
+/* Does another coroutine than the running one read C?  A read that is nobody's
+ * any more is dropped. */
+bool ld_conn_is_read(struct ld_conn *c)
 {
+    const struct ld_conn *w = c->wait ? ld_conn_waiter(c) : NULL;
+
+    if (w && w != c->pool->running)
+        return true;
+    if (c->wait)
+        ld_conn_drop_wait(c);
+    return false;
+}
+
+/* The coroutine that runs is going to read C, which is not its own. */
+static void admit_other(struct ld_conn *c, struct ld_conn *running)
+{
+    c->waiter = ld_conn_handle(running);
+    c->waiter_epoch = running->epoch;
+    c->pool->elsewhere = c;
+    ld_conn_queue(c); /* to be watched, and its input stowed */
+}
+
+/* May a read begin?  LD_OK, or why not.  A wait that the same coroutine left
+ * behind, in a callback where it could not be suspended, is forgotten. */
+enum ld_status ld_conn_admit(struct ld_conn *c)
+{
+    struct ld_conn *running = c->pool->running;
+
     c->view++;
     if (c->phase != LD_PHASE_OPEN || c->doom)
         return gone(c);
-    if (c->pool->running != c || c->pool->in_hook)
-        return c->pool->running && !c->pool->in_hook ? LD_BUSY : LD_HOOK;
+    if (!running || c->pool->in_hook)
+        return LD_HOOK;
+    if (ld_conn_is_read(c))
+        return LD_BUSY;
     ld_conn_drop_wait(c);
+    if (running != c)
+        admit_other(c, running);
     return LD_OK;
 }
 
 /* No more bytes will come, and AVAIL of the frame did. */
-static enum ld_status ended(struct ld_conn *c, size_t avail)
+enum ld_status ld_conn_ended(struct ld_conn *c, size_t avail)
 {
     if (c->eof_told)
         return gone(c);
@@ -83,31 +125,10 @@ static enum ld_status ended(struct ld_conn *c, size_t avail)
     return LD_TRUNCATED;
 }
 
-static void produce(struct ld_conn *c, uint32_t size)
-{
-    struct ld_result *r = c->pool->result;
-
-    r->frame = (c->in ? c->in : c->pool->read_blob)->data + c->pos;
-    r->base = c->pos;
-    r->size = size;
-    r->view = c->view;
-    if (!(c->flags & LD_KEEP))
-        c->pos += size;
-}
-
-static void produce_bytes(struct ld_conn *c, uint32_t size)
-{
-    union ld_value *v = c->pool->result->values;
-
-    v[0].s.off = 0;
-    v[0].s.len = size;
-    produce(c, size);
-}
-
 /* Keep the parse state of a frame that is under way. */
 static enum ld_status save_parse(struct ld_conn *c, const struct ld_parse *p)
 {
-    struct ld_await *a = take_await(c);
+    struct ld_await *a = ld_conn_take_await(c);
 
     if (!a)
         return LD_NOMEM;
@@ -136,7 +157,7 @@ static enum ld_status judge(struct ld_conn *c, enum ld_status st,
     uint32_t avail = c->end - c->pos;
 
     if (st == LD_OK) {
-        produce(c, p->pos);
+        ld_conn_produce(c, p->pos);
         return LD_OK;
     }
     if (st != LD_AGAIN) {
@@ -145,7 +166,7 @@ static enum ld_status judge(struct ld_conn *c, enum ld_status st,
         return st;
     }
     if (c->eof)
-        return ended(c, avail);
+        return ld_conn_ended(c, avail);
     c->need = p->need;
     r->need = p->need - avail;
     if (c->flags & LD_NOWAIT)
@@ -157,11 +178,6 @@ static enum ld_status judge(struct ld_conn *c, enum ld_status st,
     return LD_AGAIN;
 }
 
-static const uint8_t *input(const struct ld_conn *c)
-{
-    return (c->in ? c->in : c->pool->read_blob)->data + c->pos;
-}
-
 /* Begin a frame, or go on with one of which nothing was decoded yet. */
 static enum ld_status parse_fresh(struct ld_conn *c, const struct ld_format *f)
 {
@@ -169,8 +185,8 @@ static enum ld_status parse_fresh(struct ld_conn *c, const struct ld_format *f)
     enum ld_status st;
 
     p.pc = p.pos = p.scan = p.count = p.depth = p.field = 0;
-    st = ld_unpack(f, &p, input(c), c->end - c->pos, c->profile->frame_limit,
-                   c->pool->result->values);
+    st = ld_unpack(f, &p, ld_conn_input(c), c->end - c->pos,
+                   c->profile->frame_limit, c->pool->result->values);
     return judge(c, st, &p);
 }
 
@@ -184,7 +200,7 @@ static enum ld_status parse_on(struct ld_conn *c)
     if (a->parse.count > 0)
         memcpy(c->pool->result->values, a->values,
                a->parse.count * sizeof(*a->values));
-    st = ld_unpack(c->format, &a->parse, input(c), c->end - c->pos,
+    st = ld_unpack(c->format, &a->parse, ld_conn_input(c), c->end - c->pos,
                    c->profile->frame_limit, c->pool->result->values);
     return judge(c, st, &a->parse);
 }
@@ -192,7 +208,7 @@ static enum ld_status parse_on(struct ld_conn *c)
 enum ld_status ld_conn_unpack(struct ld_conn *c, const struct ld_format *f,
                               unsigned flags)
 {
-    enum ld_status st = admit(c);
+    enum ld_status st = ld_conn_admit(c);
 
     if (st)
         return st;
@@ -242,10 +258,10 @@ static enum ld_status try_bytes(struct ld_conn *c)
     uint32_t avail = c->end - c->pos;
 
     if (avail >= c->need) {
-        produce_bytes(c, c->need);
+        ld_conn_produce_bytes(c, c->need);
         return LD_OK;
     }
-    return c->eof ? ended(c, avail) : LD_AGAIN;
+    return c->eof ? ld_conn_ended(c, avail) : LD_AGAIN;
 }
 
 static enum ld_status try_some(struct ld_conn *c)
@@ -253,62 +269,9 @@ static enum ld_status try_some(struct ld_conn *c)
     uint32_t avail = c->end - c->pos;
 
     if (avail == 0)
-        return c->eof ? ended(c, 0) : LD_AGAIN;
-    produce_bytes(c, avail < c->need ? avail : c->need);
+        return c->eof ? ld_conn_ended(c, 0) : LD_AGAIN;
+    ld_conn_produce_bytes(c, avail < c->need ? avail : c->need);
     return LD_OK;
-}
-
-/* A piece: all before the delimiter, or before what may be its beginning. */
-static enum ld_status try_piece(struct ld_conn *c)
-{
-    struct ld_await *a = c->await;
-    union ld_value *v = c->pool->result->values;
-    uint32_t avail = c->end - c->pos, keep = a->delimiter_size - 1U;
-    const uint8_t *at = memmem(input(c), avail, a->delimiter, keep + 1U);
-    uint32_t size = at ? (uint32_t)(at - input(c)) : avail - keep;
-
-    if (!at && avail <= keep)
-        return c->eof ? ended(c, avail) : LD_AGAIN;
-    v[1].n = at != NULL;
-    produce_bytes(c, size);
-    if (at)
-        c->pos += keep + 1U;
-    return LD_OK;
-}
-
-static enum ld_status try_skip(struct ld_conn *c)
-{
-    struct ld_await *a = c->await;
-    uint32_t avail = c->end - c->pos;
-
-    if (avail > a->left)
-        avail = (uint32_t)a->left;
-    c->pos += avail;
-    a->left -= avail;
-    if (a->left == 0)
-        return LD_OK;
-    return c->eof ? ended(c, 0) : LD_AGAIN;
-}
-
-static enum ld_status try_fill(struct ld_conn *c)
-{
-    struct ld_await *a = c->await;
-    uint32_t avail = c->end - c->pos;
-    enum ld_status st = LD_OK;
-
-    if (avail > a->left)
-        avail = (uint32_t)a->left;
-    if (avail >= LD_SHARE_MIN && c->in != c->pool->read_blob)
-        st = ld_chain_share(a->into, c->in, c->pos, avail);
-    else if (avail > 0)
-        st = ld_chain_write(a->into, input(c), avail);
-    if (st)
-        return st;
-    c->pos += avail;
-    a->left -= avail;
-    if (a->left == 0)
-        return LD_OK;
-    return c->eof ? ended(c, 0) : LD_AGAIN;
 }
 
 static enum ld_status try_once(struct ld_conn *c)
@@ -317,9 +280,11 @@ static enum ld_status try_once(struct ld_conn *c)
     case LD_WAIT_FRAME: return parse_on(c);
     case LD_WAIT_BYTES: return try_bytes(c);
     case LD_WAIT_SOME: return try_some(c);
-    case LD_WAIT_PIECE: return try_piece(c);
-    case LD_WAIT_SKIP: return try_skip(c);
-    case LD_WAIT_FILL: return try_fill(c);
+    case LD_WAIT_PIECE: return ld_conn_try_piece(c);
+    case LD_WAIT_SKIP: return ld_conn_try_skip(c);
+    case LD_WAIT_FILL: return ld_conn_try_fill(c);
+    case LD_WAIT_RELAY: return ld_conn_try_relay(c);
+    case LD_WAIT_PIPE: return ld_conn_try_pipe(c);
     case LD_WAIT_FLUSH: return c->out ? LD_AGAIN : LD_OK;
     case LD_WAIT_ROOM:
         return ld_conn_unsent(c) <= LD_LOW_WATER ? LD_OK : LD_AGAIN;
@@ -327,9 +292,21 @@ static enum ld_status try_once(struct ld_conn *c)
     }
 }
 
+/* Does the coroutine that recorded the wait still wait? */
+static bool is_awaited(struct ld_conn *c)
+{
+    const struct ld_conn *w = ld_conn_waiter(c);
+
+    return w && w->parked;
+}
+
 enum ld_status ld_conn_try_wait(struct ld_conn *c)
 {
-    if (c->held) {
+    if (c->waiter && !is_awaited(c)) {
+        ld_conn_drop_wait(c); /* what has come is for the next reader */
+        return LD_AGAIN;
+    }
+    if (c->held && c->wait < LD_WAIT_RELAY) {
         if (ld_conn_unsent(c) > LD_LOW_WATER)
             return LD_AGAIN;
         c->held = false;
@@ -341,8 +318,8 @@ enum ld_status ld_conn_try_wait(struct ld_conn *c)
 }
 
 /* Begin a wait of KIND that needs NEED bytes and keeps LEFT; try it once. */
-static enum ld_status begin(struct ld_conn *c, enum ld_wait kind, uint32_t need,
-                            unsigned flags)
+enum ld_status ld_conn_begin_wait(struct ld_conn *c, enum ld_wait kind,
+                                  uint32_t need, unsigned flags)
 {
     enum ld_status st;
 
@@ -361,7 +338,7 @@ static enum ld_status begin(struct ld_conn *c, enum ld_wait kind, uint32_t need,
 
 enum ld_status ld_conn_read(struct ld_conn *c, uint32_t n, unsigned flags)
 {
-    enum ld_status st = admit(c);
+    enum ld_status st = ld_conn_admit(c);
 
     if (st)
         return st;
@@ -373,66 +350,14 @@ enum ld_status ld_conn_read(struct ld_conn *c, uint32_t n, unsigned flags)
         c->pool->result->need = c->eof ? 0 : n - (c->end - c->pos);
         return LD_AGAIN;
     }
-    return begin(c, LD_WAIT_BYTES, n, flags);
-}
-
-/* An await for a new wait, its parse state clean. */
-static struct ld_await *fresh_await(struct ld_conn *c)
-{
-    struct ld_await *a = take_await(c);
-
-    if (a) {
-        a->parse.need = 0;
-        a->left = 0;
-    }
-    return a;
+    return ld_conn_begin_wait(c, LD_WAIT_BYTES, n, flags);
 }
 
 enum ld_status ld_conn_some(struct ld_conn *c, uint32_t max, unsigned flags)
 {
-    enum ld_status st = admit(c);
+    enum ld_status st = ld_conn_admit(c);
 
     if (st)
         return st;
-    return begin(c, LD_WAIT_SOME, max, flags);
-}
-
-enum ld_status ld_conn_piece(struct ld_conn *c, const uint8_t *delimiter,
-                             uint32_t size, unsigned flags)
-{
-    enum ld_status st = admit(c);
-
-    if (st)
-        return st;
-    if (!fresh_await(c))
-        return LD_NOMEM;
-    memcpy(c->await->delimiter, delimiter, size);
-    c->await->delimiter_size = (uint8_t)size;
-    return begin(c, LD_WAIT_PIECE, size, flags);
-}
-
-enum ld_status ld_conn_skip(struct ld_conn *c, uint64_t n)
-{
-    enum ld_status st = admit(c);
-
-    if (st)
-        return st;
-    if (!fresh_await(c))
-        return LD_NOMEM;
-    c->await->left = n;
-    return begin(c, LD_WAIT_SKIP, 1, 0);
-}
-
-enum ld_status ld_conn_fill(struct ld_conn *c, struct ld_chain *into,
-                            uint64_t n)
-{
-    enum ld_status st = admit(c);
-
-    if (st)
-        return st;
-    if (!fresh_await(c))
-        return LD_NOMEM;
-    c->await->left = n;
-    c->await->into = into;
-    return begin(c, LD_WAIT_FILL, 1, 0);
+    return ld_conn_begin_wait(c, LD_WAIT_SOME, max, flags);
 }

@@ -16,6 +16,7 @@ static const char *const names[LD_STATUS_COUNT] = {
     [LD_BUSY] = "busy",
     [LD_HOOK] = "hook",
     [LD_CLOSED] = "closed",
+    [LD_MOVED] = "moved",
     [LD_REFUSED] = "refused",
     [LD_UNREACHABLE] = "unreachable",
     [LD_DNS] = "dns",

@@ -27,6 +27,7 @@ enum ld_status {
     LD_BUSY,        /* another read is pending on this connection */
     LD_HOOK,        /* a hook tried to wait */
     LD_CLOSED,      /* the connection has ended */
+    LD_MOVED,       /* a hook has chosen the next state */
     LD_REFUSED,     /* the peer refused the connection */
     LD_UNREACHABLE, /* no route, or no answer */
     LD_DNS,         /* a name could not be resolved */

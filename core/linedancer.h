@@ -31,7 +31,8 @@ struct ld_gateway_options {
 struct ld_gateway *ld_gateway_new(const struct ld_gateway_options *options);
 
 /* Do what the command line `linedancer ARGV...` does; ARGV[0] is the first
- * word after the program's name.  `run` returns when the gateway has stopped.
+ * word after the program's name.  `run` returns when the gateway has stopped;
+ * it serves in this process, and refuses a config with workers above 0.
  * Returns the exit status: 0 done, 1 refused, 2 usage. */
 int ld_gateway_command(struct ld_gateway *g, int argc, char **argv);
 

@@ -7,16 +7,10 @@
 #define _GNU_SOURCE
 #include "listener.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { ACCEPTS_MAX = 16 /* per wake-up: accepting must not starve I/O */ };
@@ -35,118 +29,6 @@ struct ld_listener {
     int budget; /* accepts in the next wake-up */
     bool exhausted;
 };
-
-static socklen_t fill_inet(struct sockaddr_storage *to,
-                           const struct ld_address *at)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)to;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)to;
-
-    if (at->family == AF_INET) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(at->port);
-        return inet_pton(AF_INET, at->host, &v4->sin_addr) == 1 ? sizeof(*v4)
-                                                                : 0;
-    }
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(at->port);
-    return inet_pton(AF_INET6, at->host, &v6->sin6_addr) == 1 ? sizeof(*v6) : 0;
-}
-
-/* The length of the address, or 0 with errno set. */
-static socklen_t fill_address(struct sockaddr_storage *to,
-                              const struct ld_address *at)
-{
-    struct sockaddr_un *un = (struct sockaddr_un *)to;
-    socklen_t len;
-
-    memset(to, 0, sizeof(*to));
-    if (at->family != AF_UNIX) {
-        len = fill_inet(to, at);
-        if (!len)
-            errno = EINVAL;
-        return len;
-    }
-    if (strlen(at->path) >= sizeof(un->sun_path)) {
-        errno = ENAMETOOLONG;
-        return 0;
-    }
-    un->sun_family = AF_UNIX;
-    strcpy(un->sun_path, at->path);
-    return sizeof(*un);
-}
-
-/* A socket file whose owner is gone may be replaced; a living one may not. */
-static int remove_dead_socket(const struct sockaddr_storage *sa, socklen_t len)
-{
-    const struct sockaddr_un *un = (const struct sockaddr_un *)sa;
-    struct stat info;
-    int fd, dead;
-
-    if (stat(un->sun_path, &info) < 0)
-        return errno == ENOENT ? 0 : -1;
-    if (!S_ISSOCK(info.st_mode)) {
-        errno = EEXIST;
-        return -1;
-    }
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    /* With a full queue a living one says EAGAIN. */
-    dead = connect(fd, (const struct sockaddr *)sa, len) < 0 &&
-           errno == ECONNREFUSED;
-    close(fd);
-    if (!dead) {
-        errno = EADDRINUSE;
-        return -1;
-    }
-    return unlink(un->sun_path);
-}
-
-/* Options that accepted sockets inherit, so that none is set per accept. */
-static int set_options(int fd, int family)
-{
-    int on = 1, off = 0;
-
-    if (family == AF_UNIX)
-        return 0;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-        return -1;
-    if (family == AF_INET6)
-        return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    return 0;
-}
-
-/* A bound, listening, non-blocking fd, or -1 with errno set. */
-static int listen_on(const struct ld_address *at, int backlog)
-{
-    struct sockaddr_storage sa;
-    socklen_t len = fill_address(&sa, at);
-    int fd, err;
-
-    if (!len)
-        return -1;
-    fd = socket(at->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    if (set_options(fd, at->family) < 0)
-        goto fail;
-    if (at->family == AF_UNIX && remove_dead_socket(&sa, len) < 0)
-        goto fail;
-    if (bind(fd, (struct sockaddr *)&sa, len) < 0)
-        goto fail;
-    if (listen(fd, backlog) < 0)
-        goto fail;
-    return fd;
-
-fail:
-    err = errno; /* close() may overwrite it */
-    close(fd);
-    errno = err;
-    return -1;
-}
 
 /* Out of descriptors or memory: the connection stays in the kernel's queue,
  * so the watcher would spin.  Wait for one to close. */
@@ -212,9 +94,8 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int events)
         l->budget++;
 }
 
-struct ld_listener *ld_listener_open(struct ev_loop *loop,
-                                     const struct ld_address *at, int backlog,
-                                     const struct ld_log *log)
+struct ld_listener *ld_listener_adopt(struct ev_loop *loop, int fd,
+                                      const struct ld_log *log)
 {
     struct ld_listener *l = calloc(1, sizeof(*l));
 
@@ -223,20 +104,28 @@ struct ld_listener *ld_listener_open(struct ev_loop *loop,
     l->loop = loop;
     l->log = log;
     l->budget = 1;
-    l->fd = listen_on(at, backlog);
-    if (l->fd < 0)
-        goto fail;
-    ev_io_init(&l->io, on_readable, l->fd, EV_READ);
+    l->fd = fd;
+    ev_io_init(&l->io, on_readable, fd, EV_READ);
     ev_timer_init(&l->retry, on_retry, 0, 0);
     l->io.data = l->retry.data = l;
-    if (at->family == AF_UNIX && !(l->path = strdup(at->path)))
-        goto fail;
     return l;
+}
 
-fail:
-    if (l->fd >= 0)
-        close(l->fd);
+struct ld_listener *ld_listener_open(struct ev_loop *loop,
+                                     const struct ld_address *at, int backlog,
+                                     const struct ld_log *log)
+{
+    int fd = ld_listener_bind(at, backlog, LD_PORT_OWN);
+    struct ld_listener *l;
+
+    if (fd < 0)
+        return NULL;
+    l = ld_listener_adopt(loop, fd, log);
+    if (l && (at->family != AF_UNIX || (l->path = strdup(at->path))))
+        return l;
+    close(fd);
     free(l);
+    errno = ENOMEM;
     return NULL;
 }
 
@@ -255,16 +144,7 @@ void ld_listener_pause(struct ld_listener *l)
 
 uint16_t ld_listener_port(const struct ld_listener *l)
 {
-    struct sockaddr_storage sa;
-    socklen_t len = sizeof(sa);
-
-    if (getsockname(l->fd, (struct sockaddr *)&sa, &len) < 0)
-        return 0;
-    if (sa.ss_family == AF_INET)
-        return ntohs(((struct sockaddr_in *)&sa)->sin_port);
-    if (sa.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&sa)->sin6_port);
-    return 0;
+    return ld_listener_bound(l->fd);
 }
 
 void ld_listener_close(struct ld_listener *l)

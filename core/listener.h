@@ -35,6 +35,27 @@ struct ld_listener *ld_listener_open(struct ev_loop *loop,
                                      const struct ld_address *at, int backlog,
                                      const struct ld_log *log);
 
+/* A listener for FD, a listening non-blocking socket that it closes in the
+ * end; NULL with errno set.  Other processes may have the same socket. */
+struct ld_listener *ld_listener_adopt(struct ev_loop *loop, int fd,
+                                      const struct ld_log *log);
+
+/* How a socket shares its port with other sockets, each with a queue of its
+ * own. */
+enum ld_share_port {
+    LD_PORT_OWN,    /* not: a busy port is an error */
+    LD_PORT_SHARED, /* a busy port is an error, but others may join later */
+    LD_PORT_JOINED  /* with the one that shares it */
+};
+
+/* A bound, listening, non-blocking fd, or -1 with errno set.  A unix socket
+ * that nobody answers on is replaced. */
+int ld_listener_bind(const struct ld_address *at, int backlog,
+                     enum ld_share_port share);
+
+/* The port that FD is bound to, in host byte order; 0 for unix sockets. */
+uint16_t ld_listener_bound(int fd);
+
 /* Accept from now on.  The listener pauses by itself, without spinning, while
  * the process has no descriptor left. */
 void ld_listener_start(struct ld_listener *l, ld_accept_fn on_accept,

@@ -7,7 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 4096 };
+enum {
+    LINE_MAX_BYTES = 4096,
+    TAIL_MAX = 32 /* a worker's number, a space and the newline */
+};
 
 static const char *const names[] = {"debug", "info", "warn", "error", "silent"};
 
@@ -78,7 +81,10 @@ void ld_log(const struct ld_log *log, enum ld_level level, const char *event,
     if ((size_t)len >= sizeof(text))
         len = (int)sizeof(text) - 1;
     n = stamp(line, sizeof(line), level);
-    n += flatten(line + n, sizeof(line) - n - 2, event, strlen(event));
+    n += flatten(line + n, sizeof(line) - n - TAIL_MAX, event, strlen(event));
+    if (log->worker)
+        n += (size_t)snprintf(line + n, sizeof(line) - n, " worker=%u",
+                              log->worker);
     if (len > 0)
         line[n++] = ' ';
     n += flatten(line + n, sizeof(line) - n - 1, text, (size_t)len);

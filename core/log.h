@@ -1,7 +1,8 @@
 /* log.h -- one line per event: time, level, event, key=value fields.
  *
- * Borrows the sink.  A line is written whole, in one call, and never holds a
- * newline: those inside values become " | ".
+ * Borrows the sink.  A line is written whole, in one call of at most 4096
+ * bytes, so that the lines of all processes stay whole in one pipe or file.
+ * It never holds a newline: those inside values become " | ".
  */
 #ifndef LD_LOG_H
 #define LD_LOG_H
@@ -18,6 +19,7 @@ struct ld_log {
     enum ld_level level; /* lines below it are dropped */
     ld_log_fn write;     /* NULL: standard error */
     void *ctx;
+    unsigned worker; /* the first field of each line; 0: none */
 };
 
 /* Log EVENT (a word or short phrase) and printf-style FIELDS such as

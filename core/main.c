@@ -1,4 +1,4 @@
-/* main.c -- the program: arguments, signals, exit status. */
+/* main.c -- the program: arguments, signals, processes, exit status. */
 #include <errno.h>
 #include <ev.h>
 #include <signal.h>
@@ -6,14 +6,26 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "bind/role.h"
 #include "linedancer.h"
+#include "supervisor.h"
+
+enum { SIGNALS = 3 };
+
+struct arguments {
+    int count;
+    char **values;
+};
 
 static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 {
     (void)loop;
     (void)events;
     ld_gateway_stop(w->data);
+    if (w->signum == SIGQUIT)
+        ld_gateway_stop(w->data);
 }
 
 /* As many connections as the system allows, without asking the user to. */
@@ -29,11 +41,11 @@ static void raise_descriptor_limit(void)
 }
 
 /* Only a gateway that serves has something to finish: all else just dies. */
-static void watch_signals(struct ld_gateway *g, ev_signal watchers[2])
+static void watch_signals(struct ld_gateway *g, ev_signal watchers[SIGNALS])
 {
-    static const int signals[] = {SIGTERM, SIGINT};
+    static const int signals[SIGNALS] = {SIGTERM, SIGINT, SIGQUIT};
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SIGNALS; i++) {
         ev_signal_init(&watchers[i], on_signal, signals[i]);
         watchers[i].data = g;
         ev_signal_start(ld_gateway_loop(g), &watchers[i]);
@@ -41,32 +53,77 @@ static void watch_signals(struct ld_gateway *g, ev_signal watchers[2])
     }
 }
 
-static void ignore_signals(struct ld_gateway *g, ev_signal watchers[2])
+static void ignore_signals(struct ld_gateway *g, ev_signal watchers[SIGNALS])
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SIGNALS; i++) {
         ev_ref(ld_gateway_loop(g));
         ev_signal_stop(ld_gateway_loop(g), &watchers[i]);
     }
 }
 
-int main(int argc, char **argv)
+/* Do what the command line says, as ROLE. */
+static int command(const struct arguments *a, const struct ld_role *role,
+                   bool serves)
 {
-    struct ld_gateway *g = ld_gateway_new(NULL);
-    bool serves = argc > 1 && strcmp(argv[1], "run") == 0;
-    ev_signal watchers[2];
+    struct ld_gateway *g = ld_gateway_new_as(role);
+    ev_signal watchers[SIGNALS];
     int status;
 
     if (!g) {
         fprintf(stderr, "linedancer: cannot start: %s\n", strerror(errno));
         return 1;
     }
-    raise_descriptor_limit();
-    signal(SIGPIPE, SIG_IGN); /* a log piped to a program that has gone */
     if (serves)
         watch_signals(g, watchers);
-    status = ld_gateway_command(g, argc - 1, argv + 1);
+    status = ld_gateway_command(g, a->count, a->values);
     if (serves)
         ignore_signals(g, watchers);
     ld_gateway_free(g);
     return status;
+}
+
+static int plan(void *ctx, int fd)
+{
+    struct ld_role role = {.kind = LD_ROLE_PLAN, .plan_fd = fd};
+
+    return command(ctx, &role, false);
+}
+
+static int work(void *ctx, const struct ld_seat *seat)
+{
+    struct ld_role role = {.kind = LD_ROLE_WORKER, .seat = seat};
+
+    return command(ctx, &role, false);
+}
+
+/* `run`: a child looks at the config; what it finds says how many processes
+ * there are to be. */
+static int run(struct arguments *a)
+{
+    static const struct ld_supervisor_ops ops = {plan, work};
+    struct ld_role alone = {.kind = LD_ROLE_ALONE};
+    struct ld_plan *found;
+    int status;
+
+    found = ld_supervisor_plan(&ops, a, &status);
+    if (!found)
+        return status;
+    if (found->workers > 0)
+        status = ld_supervise(found, &ops, a);
+    else
+        status = command(a, &alone, true);
+    ld_plan_free(found);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments a = {argc - 1, argv + 1};
+    struct ld_role alone = {.kind = LD_ROLE_ALONE};
+
+    raise_descriptor_limit();
+    signal(SIGPIPE, SIG_IGN); /* a log piped to a program that has gone */
+    if (argc > 1 && strcmp(argv[1], "run") == 0)
+        return run(&a);
+    return command(&a, &alone, false);
 }

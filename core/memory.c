@@ -1,11 +1,16 @@
 /* memory.c -- see memory.h. */
 #include "memory.h"
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static enum ld_status memory_read(struct ld_link *l, void *dst, size_t size,
                                   size_t *got)
 {
     struct ld_memory *m = l->state;
-    size_t n = m->input.bytes < size ? m->input.bytes : size;
+    size_t n = least(m->input.bytes, least(size, m->read_max));
 
     if (m->end == LD_RESET)
         return LD_RESET;
@@ -21,18 +26,19 @@ static enum ld_status memory_writev(struct ld_link *l, const struct iovec *iov,
                                     int count, size_t *put)
 {
     struct ld_memory *m = l->state;
-    size_t taken = 0;
+    size_t most = least(m->room, m->write_max), taken = 0;
 
     if (m->end == LD_RESET)
         return LD_RESET;
-    for (int i = 0; i < count && m->room > 0; i++) {
-        size_t n = iov[i].iov_len < m->room ? iov[i].iov_len : m->room;
+    for (int i = 0; i < count && taken < most; i++) {
+        size_t n = least(iov[i].iov_len, most - taken);
 
         if (ld_chain_write(&m->output, iov[i].iov_base, n))
             return LD_ERROR;
-        m->room -= n;
         taken += n;
     }
+    if (m->room != SIZE_MAX)
+        m->room -= taken;
     *put = taken;
     return taken > 0 ? LD_OK : LD_AGAIN;
 }
@@ -76,7 +82,7 @@ void ld_memory_init(struct ld_memory *m, struct ld_chunks *chunks)
 {
     ld_chain_init(&m->input, chunks);
     ld_chain_init(&m->output, chunks);
-    m->room = SIZE_MAX;
+    m->room = m->read_max = m->write_max = SIZE_MAX;
     m->end = LD_AGAIN;
     m->shut = m->closed = m->was_reset = false;
 }

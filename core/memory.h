@@ -14,6 +14,8 @@ struct ld_memory {
     struct ld_chain input;  /* bytes the connection will read */
     struct ld_chain output; /* bytes it has written */
     size_t room;            /* bytes it may write before it must wait */
+    size_t read_max;        /* bytes of one read, above 0 */
+    size_t write_max;       /* bytes taken by one write, above 0 */
     enum ld_status end;     /* after the input: LD_AGAIN, LD_EOF, LD_RESET */
     bool shut;              /* the connection ended its side */
     bool closed;            /* and is gone */

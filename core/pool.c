@@ -3,10 +3,16 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "conn.h"
+#include "channel.h"
 
-enum { NO_SLOT = UINT32_MAX, MAX_PAGES = (1 << LD_SLOT_BITS) / LD_PAGE_CONNS };
+enum {
+    NO_SLOT = UINT32_MAX,
+    MAX_PAGES = (1 << LD_SLOT_BITS) / LD_PAGE_CONNS,
+    ROUNDS_MAX = 16 /* of turns that lead to turns, before events are seen */
+};
 
 struct ld_pool *ld_pool_new(struct ev_loop *loop, const struct ld_log *log)
 {
@@ -34,6 +40,33 @@ void ld_pool_run(struct ld_pool *pool, struct ld_conn *c, bool in_hook)
     pool->reader = c && !in_hook ? ld_conn_handle(c) : 0;
 }
 
+double ld_pool_clock(const struct ld_pool *pool)
+{
+    return pool->loop ? ld_monotonic() : pool->now;
+}
+
+/* Without memory the connection waits for its next event. */
+void ld_pool_queue(struct ld_pool *pool, int64_t handle)
+{
+    struct ld_queue *q = &pool->dirty;
+    uint32_t count = q->tail - q->head;
+
+    if (q->tail == q->cap && q->head >= q->cap / 2 && q->cap > 0) {
+        memmove(q->handles, q->handles + q->head, count * sizeof(*q->handles));
+        q->head = 0;
+        q->tail = count;
+    } else if (q->tail == q->cap) {
+        uint32_t cap = q->cap ? 2 * q->cap : 256;
+        int64_t *grown = realloc(q->handles, cap * sizeof(*grown));
+
+        if (!grown)
+            return;
+        q->handles = grown;
+        q->cap = cap;
+    }
+    q->handles[q->tail++] = handle;
+}
+
 static void free_spares(struct ld_pool *pool)
 {
     while (pool->spare_chains) {
@@ -54,13 +87,20 @@ static void free_spares(struct ld_pool *pool)
 
 void ld_pool_free(struct ld_pool *pool)
 {
+    ld_channels_free(pool);
     free_spares(pool);
     for (uint32_t i = 0; i < pool->page_count; i++)
         free(pool->pages[i]);
     free(pool->pages);
     ld_timers_free(&pool->timers);
+    ld_timers_free(&pool->alarms);
+    free(pool->dirty.handles);
     ld_chunks_free(&pool->chunks);
     ld_blob_unref(pool->read_blob);
+    if (pool->pipe[1] > 0) {
+        close(pool->pipe[0]);
+        close(pool->pipe[1]);
+    }
     free(pool->result);
     free(pool);
 }
@@ -145,19 +185,25 @@ void ld_pool_return_chain(struct ld_pool *pool, struct ld_chain *q)
     pool->spare_chains = q;
 }
 
-/* A turn may queue more connections, so take the list as it grows. */
-void ld_pool_settle(struct ld_pool *pool)
+/* A round is what was queued when it began. */
+bool ld_pool_settle(struct ld_pool *pool)
 {
-    while (pool->dirty) {
-        struct ld_conn *c = pool->dirty;
+    struct ld_queue *q = &pool->dirty;
 
-        pool->dirty = c->next;
-        pool->dirty_count--;
-        c->queued = false;
-        c->next = NULL;
-        if (c->phase == LD_PHASE_OPEN && c->doom && c->wait)
-            ld_conn_run(c, (enum ld_status)c->doom);
-        else if (c->phase == LD_PHASE_OPEN)
-            ld_conn_settle(c);
+    ld_channels_settle(pool);
+    for (int round = 0; round < ROUNDS_MAX && q->head < q->tail; round++) {
+        for (uint32_t left = q->tail - q->head; left > 0; left--) {
+            struct ld_conn *c = ld_conn_find(pool, q->handles[q->head++]);
+
+            if (c && c->queued) {
+                c->queued = false;
+                if (c->phase == LD_PHASE_OPEN)
+                    ld_conn_settle(c);
+            }
+        }
+        ld_channels_settle(pool);
     }
+    if (q->head == q->tail)
+        q->head = q->tail = 0;
+    return q->tail > 0;
 }

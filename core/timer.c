@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 static void place(struct ld_timers *h, uint32_t i, struct ld_timer_entry e)
 {
@@ -101,4 +102,12 @@ void ld_timers_free(struct ld_timers *h)
     free(h->heap);
     h->heap = NULL;
     h->count = h->cap = 0;
+}
+
+double ld_monotonic(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }

@@ -47,4 +47,7 @@ void ld_timers_run(struct ld_timers *h, double now);
 
 void ld_timers_free(struct ld_timers *h);
 
+/* Seconds on the monotonic clock, exactly now. */
+double ld_monotonic(void);
+
 #endif

@@ -53,4 +53,7 @@ struct ld_transport {
 /* A non-blocking, close-on-exec stream socket; see sock.c. */
 extern const struct ld_transport ld_sock;
 
+/* Nothing is read or written: what a task has; see nowhere.c. */
+extern const struct ld_transport ld_nowhere;
+
 #endif

@@ -48,6 +48,7 @@ struct ld_result {
     uint32_t need;        /* after LD_AGAIN: further bytes needed */
     uint32_t field;       /* after an error: index of the field at fault */
     int status;           /* of the wait that ended last */
+    double source;        /* handle of the connection it was for; 0: woken */
     union ld_value values[4096]; /* LD_FORMAT_VALUES */
 };
 

@@ -5,14 +5,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-double ld_monotonic(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Deadlines are in seconds; the coarse clock costs a tenth of the fine one. */
 static double coarse_now(void)
 {
@@ -33,6 +25,38 @@ static void on_deadline(struct ev_loop *loop, ev_timer *t, int events)
     ld_timers_run(&w->pool->timers, w->pool->now);
 }
 
+static void on_alarm(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct ld_worker *w = t->data;
+
+    (void)loop;
+    (void)events;
+    w->alarm_armed = HUGE_VAL;
+    ld_timers_run(&w->pool->alarms, ld_monotonic());
+}
+
+/* The loop's clock is that of its last wake-up, so tell it how late it is. */
+static void arm_alarm(struct ld_worker *w)
+{
+    double next = ld_timers_next(&w->pool->alarms), wait;
+
+    if (next >= w->alarm_armed)
+        return;
+    wait = next - ld_monotonic();
+    ev_now_update(w->loop);
+    ev_timer_stop(w->loop, &w->alarm);
+    ev_timer_set(&w->alarm, wait > 0 ? wait : 0, 0);
+    ev_timer_start(w->loop, &w->alarm);
+    w->alarm_armed = next;
+}
+
+static void on_more(struct ev_loop *loop, ev_idle *i, int events)
+{
+    (void)loop;
+    (void)i;
+    (void)events;
+}
+
 /* Before the loop blocks.  Like a connection's timer, the loop's is only moved
  * when it would fire too late. */
 static void on_prepare(struct ev_loop *loop, ev_prepare *p, int events)
@@ -41,7 +65,11 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *p, int events)
     double next, wait;
 
     (void)events;
-    ld_pool_settle(w->pool);
+    if (ld_pool_settle(w->pool))
+        ev_idle_start(loop, &w->more);
+    else if (ev_is_active(&w->more))
+        ev_idle_stop(loop, &w->more);
+    arm_alarm(w);
     next = ld_timers_next(&w->pool->timers);
     if (next >= w->armed)
         return;
@@ -72,13 +100,15 @@ struct ld_worker *ld_worker_new(struct ev_loop *loop, const struct ld_log *log)
         return NULL;
     }
     w->loop = loop;
-    w->armed = HUGE_VAL;
+    w->armed = w->alarm_armed = HUGE_VAL;
     w->pool->now = coarse_now();
     ev_prepare_init(&w->prepare, on_prepare);
     ev_check_init(&w->check, on_check);
     ev_set_priority(&w->check, EV_MAXPRI); /* before any connection */
     ev_init(&w->deadline, on_deadline);
-    w->prepare.data = w->check.data = w->deadline.data = w;
+    ev_init(&w->alarm, on_alarm);
+    ev_idle_init(&w->more, on_more);
+    w->prepare.data = w->check.data = w->deadline.data = w->alarm.data = w;
     ev_prepare_start(loop, &w->prepare);
     ev_check_start(loop, &w->check);
     ev_unref(loop); /* none of these keeps the loop alive */
@@ -93,6 +123,8 @@ void ld_worker_free(struct ld_worker *w)
     ev_prepare_stop(w->loop, &w->prepare);
     ev_check_stop(w->loop, &w->check);
     ev_timer_stop(w->loop, &w->deadline);
+    ev_timer_stop(w->loop, &w->alarm);
+    ev_idle_stop(w->loop, &w->more);
     ld_pool_free(w->pool);
     free(w);
 }

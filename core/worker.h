@@ -16,12 +16,12 @@ struct ld_worker {
     struct ld_pool *pool;
     ev_prepare prepare;
     ev_check check;
-    ev_timer deadline;
-    double armed; /* when `deadline` fires, on the pool's clock */
+    ev_timer deadline; /* of connections, on the coarse clock */
+    double armed;      /* when it fires, on the pool's clock */
+    ev_timer alarm;    /* of pool->alarms, on time */
+    double alarm_armed;
+    ev_idle more; /* active while turns lead to turns */
 };
-
-/* Seconds on the monotonic clock, exactly now. */
-double ld_monotonic(void);
 
 /* NULL with errno set. */
 struct ld_worker *ld_worker_new(struct ev_loop *loop, const struct ld_log *log);

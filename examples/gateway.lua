@@ -2,6 +2,8 @@
 --
 -- One listener for each handler that comes with Linedancer.
 return {
+  -- One, and not one for each processor: resp keeps its data in its worker, and all clients should find the same.
+  workers = 1,
   listen = {
     { "127.0.0.1:7000", handler = "echo" },
     { "127.0.0.1:7001", handler = "greeter", options = { greeting = "G`day" } },

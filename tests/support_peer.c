@@ -56,7 +56,8 @@ void rig_init(struct rig *r)
     r->pool = ld_pool_new(NULL, &silent);
     assert_non_null(r->pool);
     r->pool->now = 100;
-    r->pool->hooks = (struct ld_hooks){wake, closed, r};
+    r->pool->hooks =
+        (struct ld_hooks){.wake = wake, .closed = closed, .ctx = r};
     for (int i = 0; i < 2; i++)
         r->timeouts[i] = (struct ld_timeouts){HUGE_VAL, HUGE_VAL};
     r->profile = (struct ld_profile){.frame_limit = 1 << 16,

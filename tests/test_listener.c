@@ -309,6 +309,39 @@ static void a_paused_listener_lets_guests_wait(void **state)
     ld_listener_close(l);
 }
 
+static void a_shared_port_is_joined_but_not_taken(void **state)
+{
+    struct ld_address at = {AF_INET, "127.0.0.1", NULL, 0};
+    int first = ld_listener_bind(&at, 2 * MANY, LD_PORT_SHARED), second;
+    struct ld_listener *l[2];
+    struct guests g = {.wanted = 40};
+    int fds[40];
+
+    (void)state;
+    assert_true(first >= 0);
+    at.port = ld_listener_bound(first);
+    second = ld_listener_bind(&at, 2 * MANY, LD_PORT_JOINED);
+    assert_true(second >= 0);
+    assert_int_equal(ld_listener_bound(second), at.port);
+    assert_int_equal(ld_listener_bind(&at, 16, LD_PORT_SHARED), -1);
+    assert_int_equal(errno, EADDRINUSE);
+    assert_int_equal(ld_listener_bind(&at, 16, LD_PORT_OWN), -1);
+    assert_int_equal(errno, EADDRINUSE);
+    for (int i = 0; i < 40; i++)
+        fds[i] = dial(AF_INET, at.port);
+    l[0] = ld_listener_adopt(loop, first, &silent);
+    l[1] = ld_listener_adopt(loop, second, &silent);
+    ld_listener_start(l[0], on_guest, &g);
+    ev_run(loop, EVRUN_NOWAIT);
+    ld_listener_start(l[1], on_guest, &g); /* takes those of its own queue */
+    serve(&g);
+    dismiss(&g);
+    for (int i = 0; i < 40; i++)
+        close(fds[i]);
+    ld_listener_close(l[0]);
+    ld_listener_close(l[1]);
+}
+
 /* Nothing may be opened from now on; returns what to restore. */
 static struct rlimit no_descriptors(void)
 {
@@ -358,6 +391,7 @@ int main(void)
         cmocka_unit_test(guests_of_both_families_are_accepted),
         cmocka_unit_test(a_busy_port_is_an_error),
         cmocka_unit_test(an_address_that_is_none_is_refused),
+        cmocka_unit_test(a_shared_port_is_joined_but_not_taken),
         cmocka_unit_test(
             a_dead_socket_file_is_replaced_and_a_living_one_is_not),
         cmocka_unit_test(a_living_socket_whose_queue_is_full_is_left_alone),

@@ -40,7 +40,7 @@ static const char *said(const struct sink *s)
 static void a_line_has_level_event_and_fields(void **state)
 {
     struct sink s = {.lines = 0};
-    struct ld_log log = {LD_INFO, keep, &s};
+    struct ld_log log = {LD_INFO, keep, &s, 0};
 
     (void)state;
     ld_log(&log, LD_WARN, "peer left", "peer=%s count=%d", "::1", 3);
@@ -53,7 +53,7 @@ static void a_line_has_level_event_and_fields(void **state)
 static void lines_below_the_level_are_dropped(void **state)
 {
     struct sink s = {.lines = 0};
-    struct ld_log log = {LD_WARN, keep, &s};
+    struct ld_log log = {LD_WARN, keep, &s, 0};
 
     (void)state;
     ld_log(&log, LD_INFO, "quiet", "%s", "");
@@ -66,7 +66,7 @@ static void lines_below_the_level_are_dropped(void **state)
 static void what_a_peer_sent_cannot_forge_a_line(void **state)
 {
     struct sink s = {.lines = 0};
-    struct ld_log log = {LD_INFO, keep, &s};
+    struct ld_log log = {LD_INFO, keep, &s, 0};
 
     (void)state;
     ld_log(&log, LD_INFO, "bad", "line=%s", "a\nb\r\x1b[2Jc\n\t  d\te\x7f");
@@ -77,7 +77,7 @@ static void a_long_line_is_cut_and_still_ends(void **state)
 {
     static char newlines[6000], text[6000];
     struct sink s = {.lines = 0};
-    struct ld_log log = {LD_INFO, keep, &s};
+    struct ld_log log = {LD_INFO, keep, &s, 0};
 
     (void)state;
     memset(text, 'x', sizeof(text) - 1);
@@ -90,6 +90,22 @@ static void a_long_line_is_cut_and_still_ends(void **state)
     assert_ptr_equal(strchr(s.line, '\n'), s.line + s.len - 1);
     ld_log(&log, LD_INFO, text, "%s", text);
     assert_in_range(s.len, 4000, 4096);
+}
+
+static void lines_of_a_worker_bear_its_number(void **state)
+{
+    struct sink s = {.lines = 0};
+    struct ld_log log = {LD_INFO, keep, &s, 2};
+    char text[8192];
+
+    (void)state;
+    ld_log(&log, LD_INFO, "conn opened", "conn=%d", 7);
+    assert_non_null(strstr(s.line, "info  conn opened worker=2 conn=7\n"));
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    ld_log(&log, LD_INFO, text, "%s", "");
+    assert_in_range(s.len, 4000, 4096);
+    assert_non_null(strstr(s.line, "x worker=2\n"));
 }
 
 static void levels_have_names(void **state)
@@ -110,6 +126,7 @@ int main(void)
         cmocka_unit_test(lines_below_the_level_are_dropped),
         cmocka_unit_test(what_a_peer_sent_cannot_forge_a_line),
         cmocka_unit_test(a_long_line_is_cut_and_still_ends),
+        cmocka_unit_test(lines_of_a_worker_bear_its_number),
         cmocka_unit_test(levels_have_names),
     };
 

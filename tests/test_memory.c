@@ -68,11 +68,43 @@ static void output_is_taken_as_far_as_there_is_room(void **state)
     ld_chunks_free(&chunks);
 }
 
+/* As of a network that cuts, and a kernel that takes little at a time. */
+static void one_read_and_one_write_move_at_most_so_much(void **state)
+{
+    struct ld_chunks chunks = {0};
+    struct ld_memory m;
+    struct ld_link l = {t, &m, -1};
+    struct iovec iov[2] = {{"abc", 3}, {"defg", 4}};
+    char bytes[8] = "";
+    size_t n = 0;
+
+    (void)state;
+    ld_memory_init(&m, &chunks);
+    m.read_max = 2;
+    m.write_max = 4;
+    assert_int_equal(ld_chain_write(&m.input, "xyz", 3), LD_OK);
+    assert_int_equal(t->read(&l, bytes, 8, &n), LD_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(t->read(&l, bytes, 8, &n), LD_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(t->writev(&l, iov, 2, &n), LD_OK);
+    assert_int_equal(n, 4);
+    assert_int_equal(t->writev(&l, iov, 2, &n), LD_OK);
+    assert_int_equal(n, 4);
+    m.room = 3;
+    assert_int_equal(t->writev(&l, iov, 2, &n), LD_OK);
+    assert_int_equal(n, 3);
+    assert_int_equal(m.output.bytes, 11);
+    ld_memory_clear(&m);
+    ld_chunks_free(&chunks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(input_comes_in_pieces_and_then_the_end),
         cmocka_unit_test(output_is_taken_as_far_as_there_is_room),
+        cmocka_unit_test(one_read_and_one_write_move_at_most_so_much),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,7 @@ static void what_a_turn_queues_while_the_pool_settles_leaves_too(void **state)
     ld_pool_settle(rig.pool);
     assert_string_equal(peer_heard(&b), "hi");
     assert_int_equal(a.closes, 1);
-    assert_int_equal(rig.pool->dirty_count, 0);
+    assert_int_equal(ld_pool_dirty(rig.pool), 0);
     peer_free(&a);
     peer_free(&b);
 }
@@ -95,7 +95,7 @@ static void a_connection_is_queued_once(void **state)
         conn_say(p.c, "x");
     ld_conn_doom(p.c, LD_CLOSED, false);
     ld_conn_doom(p.c, LD_LIMIT, false); /* the first reason stands */
-    assert_int_equal(rig.pool->dirty_count, 1);
+    assert_int_equal(ld_pool_dirty(rig.pool), 1);
     ld_pool_settle(rig.pool);
     assert_int_equal(p.last, LD_CLOSED);
     assert_string_equal(peer_heard(&p), "xxxxx");

@@ -54,7 +54,7 @@ static int set_up(void **state)
     loop = ev_loop_new(EVFLAG_AUTO);
     worker = ld_worker_new(loop, &silent);
     assert_non_null(worker);
-    worker->pool->hooks = (struct ld_hooks){wake, closed, NULL};
+    worker->pool->hooks = (struct ld_hooks){.wake = wake, .closed = closed};
     wakes = closes = 0;
     return 0;
 }

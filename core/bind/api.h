@@ -40,6 +40,8 @@ struct ld_api {
                  uint32_t size, uint32_t flags);
     int (*skip)(struct ld_vm *, int64_t conn, double n);
     int (*fill)(struct ld_vm *, int64_t conn, int64_t buffer, double n);
+    int (*relay)(struct ld_vm *, int64_t conn, int64_t to, double n);
+    int (*pipe)(struct ld_vm *, int64_t conn, int64_t other);
 
     /* Writes.  To a connection that has ended they do nothing. */
     int (*write)(struct ld_vm *, int64_t conn, const char *p, size_t n);
@@ -47,6 +49,7 @@ struct ld_api {
     int (*write_buffer)(struct ld_vm *, int64_t conn, int64_t buffer);
     int (*pack)(struct ld_vm *, int64_t conn, uint32_t format, uint32_t count);
     int (*flush)(struct ld_vm *, int64_t conn);
+    int (*drained)(struct ld_vm *, int64_t conn);
 
     /* The machine. */
     int (*enter)(struct ld_vm *, int64_t conn, uint32_t state);
@@ -61,6 +64,27 @@ struct ld_api {
      * Returns what it was. */
     int (*hook)(struct ld_vm *, int on);
     double (*now)(struct ld_vm *); /* monotonic seconds */
+
+    /* Have the connection's coroutine, if it is parked, go on. */
+    void (*unpark)(struct ld_vm *, int64_t conn);
+    /* It has news, as bits of LD_NEWS_. */
+    void (*tell)(struct ld_vm *, int64_t conn, uint32_t news);
+    /* Has it consumed input since its state was entered? */
+    int (*consumed)(struct ld_vm *, int64_t conn);
+    /* Its end is told to linedancer.machine, whatever the handler. */
+    void (*entangle)(struct ld_vm *, int64_t conn);
+    /* Open, whole, with nothing unread, unsent or awaited? */
+    int (*is_quiet)(struct ld_vm *, int64_t conn);
+    /* Handle of the connection whose coroutine or hook runs, or 0. */
+    double (*running)(struct ld_vm *);
+    /* The same, but 0 in a hook, which may not wait. */
+    double (*may_wait)(struct ld_vm *);
+    /* Drop the read of CONN that the running coroutine has recorded. */
+    void (*forget)(struct ld_vm *, int64_t conn);
+
+    /* Alarms: SECONDS from now -> id, or 0 when memory is out. */
+    double (*alarm)(struct ld_vm *, double seconds);
+    void (*alarm_cancel)(struct ld_vm *, double id);
 
     /* Bytes [off, off + len) of a connection's buffer as they were in VIEW:
      * into result->frame, or as args[i]. */

@@ -20,6 +20,8 @@ enum { GC_STEP_MULTIPLIER = 1000 }; /* per cent of what is allocated */
 
 static const double DRAIN_TICK = 0.1; /* seconds */
 
+static const char role_key; /* its address is the registry key */
+
 struct ld_gateway {
     struct ev_loop *loop;
     bool owns_loop;
@@ -32,6 +34,7 @@ struct ld_gateway {
     struct ld_vm *vm;
     ev_timer drain;
     double deadline; /* on the loop's clock */
+    struct ld_role role;
 };
 
 static void to_user(void *ctx, enum ld_level level, const char *line,
@@ -70,6 +73,25 @@ static void preload_modules(lua_State *L)
     lua_pop(L, 2);
 }
 
+static void remember_role(struct ld_gateway *g, lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)&role_key);
+    lua_pushlightuserdata(L, &g->role);
+    lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+const struct ld_role *ld_gateway_role(lua_State *L)
+{
+    static const struct ld_role alone;
+    const struct ld_role *role;
+
+    lua_pushlightuserdata(L, (void *)&role_key);
+    lua_rawget(L, LUA_REGISTRYINDEX);
+    role = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return role ? role : &alone;
+}
+
 /* One handler can use 30 traces: the default of 1000 would thrash. */
 static int open_state(lua_State *L)
 {
@@ -83,6 +105,7 @@ static int open_state(lua_State *L)
      */
     lua_gc(L, LUA_GCSETSTEPMUL, GC_STEP_MULTIPLIER);
     g->vm = ld_vm_open(L, g->worker, &g->log);
+    remember_role(g, L);
     preload_modules(L);
     return 0;
 }
@@ -116,29 +139,85 @@ static void call_drain(struct ld_gateway *g, double left)
 }
 
 /* Each tick ends what has become idle; after the deadline, everything, and a
- * second later there is no more waiting for slow peers. */
+ * second later there is no more waiting for slow peers.  Tasks are not waited
+ * for: those of connections end with them, others might never. */
 static void on_drain_tick(struct ev_loop *loop, ev_timer *t, int events)
 {
     struct ld_gateway *g = t->data;
     double left = g->deadline - ev_now(loop);
 
     (void)events;
-    if (g->worker->pool->open > 0 && left > -1)
+    if (g->vm->accepted > 0 && left > -1)
         call_drain(g, left > 0 ? left : 0);
     ld_pool_settle(g->worker->pool);
-    if (g->worker->pool->open == 0 || left <= -1)
+    if (g->vm->accepted == 0 || left <= -1)
         ev_break(loop, EVBREAK_ALL);
 }
 
-API struct ld_gateway *ld_gateway_new(const struct ld_gateway_options *options)
+static bool post(void *ctx, uint32_t slot, const void *p, size_t n)
 {
-    static const struct ld_gateway_options defaults;
-    const struct ld_gateway_options *o = options ? options : &defaults;
+    return ld_bus_post(ctx, slot, p, n);
+}
+
+static void ask(void *ctx, const void *p, size_t n)
+{
+    ld_bus_ask(ctx, p, n);
+}
+
+static void on_message(void *ctx, uint32_t slot, uint32_t incarnation,
+                       const void *p, size_t n)
+{
+    ld_bus_to_lua(((struct ld_gateway *)ctx)->vm, slot, incarnation, p, n);
+}
+
+static void on_control(void *ctx, const void *p, size_t n)
+{
+    ld_control_to_lua(((struct ld_gateway *)ctx)->vm, p, n);
+}
+
+static void on_watch(void *ctx, uint32_t slot, bool on)
+{
+    ld_gateway_watch(((struct ld_gateway *)ctx)->vm, slot, on);
+}
+
+static void on_stop(void *ctx, bool now)
+{
+    struct ld_gateway *g = ctx;
+
+    if (now && !g->vm->stopping)
+        ld_gateway_close_ports(g->vm);
+    if (now || !g->vm->stopping)
+        ld_gateway_stop(g);
+}
+
+static enum ld_status take_seat(struct ld_gateway *g)
+{
+    static const struct ld_bus_ops ops = {post, ask};
+    static const struct ld_bus_events events = {on_message, on_control,
+                                                on_watch, on_stop};
+    const struct ld_seat *seat = g->role.seat;
+
+    g->role.bus = ld_bus_new(g->loop, seat, &g->log, &events, g);
+    if (!g->role.bus)
+        return LD_NOMEM;
+    g->log.worker = seat->slot;
+    g->vm->bus = &ops;
+    g->vm->bus_ctx = g->role.bus;
+    g->vm->slot = seat->slot;
+    g->vm->incarnation = seat->incarnation;
+    g->vm->slots = seat->slots;
+    return LD_OK;
+}
+
+static struct ld_gateway *open_gateway(const struct ld_gateway_options *o,
+                                       const struct ld_role *role)
+{
     struct ld_gateway *g = calloc(1, sizeof(*g));
     int err;
 
     if (!g)
         return NULL;
+    g->role = *role;
     g->log.level = LD_INFO;
     g->log_fn = o->log;
     g->log_ctx = o->log_ctx;
@@ -151,12 +230,27 @@ API struct ld_gateway *ld_gateway_new(const struct ld_gateway_options *options)
     g->owns_loop = !o->loop;
     g->loop = o->loop ? o->loop : ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
     if (g->loop && (g->worker = ld_worker_new(g->loop, &g->log)) &&
-        !open_lua(g))
+        !open_lua(g) && (role->kind != LD_ROLE_WORKER || !take_seat(g)))
         return g;
     err = errno;
     ld_gateway_free(g);
     errno = err;
     return NULL;
+}
+
+API struct ld_gateway *ld_gateway_new(const struct ld_gateway_options *options)
+{
+    static const struct ld_gateway_options defaults;
+    static const struct ld_role alone;
+
+    return open_gateway(options ? options : &defaults, &alone);
+}
+
+struct ld_gateway *ld_gateway_new_as(const struct ld_role *role)
+{
+    static const struct ld_gateway_options defaults;
+
+    return open_gateway(&defaults, role);
 }
 
 /* cli.main(argv) -> exit status */
@@ -201,14 +295,13 @@ API int ld_gateway_command(struct ld_gateway *g, int argc, char **argv)
 API void ld_gateway_stop(struct ld_gateway *g)
 {
     if (g->vm->stopping) {
-        ld_log(&g->log, LD_WARN, "stopping now", "open=%u",
-               g->worker->pool->open);
+        ld_log(&g->log, LD_WARN, "stopping now", "open=%u", g->vm->accepted);
         ev_break(g->loop, EVBREAK_ALL);
         return;
     }
     ld_gateway_close_ports(g->vm);
-    ld_log(&g->log, LD_INFO, "draining", "open=%u seconds=%g",
-           g->worker->pool->open, g->vm->drain_seconds);
+    ld_log(&g->log, LD_INFO, "draining", "open=%u seconds=%g", g->vm->accepted,
+           g->vm->drain_seconds);
     g->deadline = ev_now(g->loop) + g->vm->drain_seconds;
     ev_timer_again(g->loop, &g->drain);
     ev_feed_event(g->loop, &g->drain, EV_TIMER);
@@ -227,6 +320,7 @@ API void ld_gateway_free(struct ld_gateway *g)
         ev_timer_stop(g->loop, &g->drain);
     if (g->L)
         lua_close(g->L);
+    ld_bus_free(g->role.bus);
     ld_alloc_free(g->alloc);
     if (g->worker)
         ld_worker_free(g->worker);

@@ -2,10 +2,22 @@
 #ifndef LD_GATEWAY_H
 #define LD_GATEWAY_H
 
+#include "role.h"
 #include "vm.h"
+
+/* The role of the gateway that owns L. */
+const struct ld_role *ld_gateway_role(lua_State *L);
 
 /* C has closed: count it out of its listener. */
 void ld_gateway_conn_closed(struct ld_vm *vm, const struct ld_conn *c);
+
+/* Accept on the sockets of another worker's SLOT too, or no more. */
+void ld_gateway_watch(struct ld_vm *vm, uint32_t slot, bool on);
+
+/* lib_bus.c: hand what came in to Lua. */
+void ld_bus_to_lua(struct ld_vm *vm, uint32_t slot, uint32_t incarnation,
+                   const void *p, size_t n);
+void ld_control_to_lua(struct ld_vm *vm, const void *p, size_t n);
 
 /* Stop listening, for good. */
 void ld_gateway_close_ports(struct ld_vm *vm);

@@ -65,6 +65,20 @@ static int leaf_fill(struct ld_vm *vm, int64_t h, int64_t buffer, double n)
     return (int)ld_conn_fill(c, b->chain, (uint64_t)n);
 }
 
+static int leaf_relay(struct ld_vm *vm, int64_t h, int64_t to, double n)
+{
+    struct ld_conn *c = ld_vm_conn(vm, h), *sink = ld_vm_conn(vm, to);
+
+    return c && sink ? (int)ld_conn_relay(c, sink, (uint64_t)n) : LD_CLOSED;
+}
+
+static int leaf_pipe(struct ld_vm *vm, int64_t h, int64_t other)
+{
+    struct ld_conn *c = ld_vm_conn(vm, h), *to = ld_vm_conn(vm, other);
+
+    return c && to && c != to ? (int)ld_conn_pipe(c, to) : LD_CLOSED;
+}
+
 static int leaf_write(struct ld_vm *vm, int64_t h, const char *p, size_t n)
 {
     struct ld_conn *c = ld_vm_conn(vm, h);
@@ -134,6 +148,13 @@ static int leaf_flush(struct ld_vm *vm, int64_t h)
     struct ld_conn *c = ld_vm_conn(vm, h);
 
     return c ? (int)ld_conn_flush(c) : LD_OK;
+}
+
+static int leaf_drained(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_vm_conn(vm, h);
+
+    return c ? (int)ld_conn_drained(c) : LD_CLOSED;
 }
 
 static int leaf_enter(struct ld_vm *vm, int64_t h, uint32_t state)
@@ -207,6 +228,65 @@ static double leaf_now(struct ld_vm *vm)
     return vm->virtual_time ? vm->pool->now : ld_monotonic();
 }
 
+static void leaf_unpark(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    if (c)
+        ld_conn_unpark(c);
+}
+
+static void leaf_tell(struct ld_vm *vm, int64_t h, uint32_t news)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    if (c)
+        ld_conn_tell(c, news);
+}
+
+static int leaf_consumed(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c && c->consumed;
+}
+
+static void leaf_entangle(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    if (c)
+        c->entangled = true;
+}
+
+static int leaf_is_quiet(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_conn_find(vm->pool, h);
+
+    return c && c->phase == LD_PHASE_OPEN && !c->doom && !c->eof && !c->shut &&
+           c->wait == LD_WAIT_NONE && ld_conn_unread(c) == 0 && !c->out;
+}
+
+static double leaf_running(struct ld_vm *vm)
+{
+    const struct ld_conn *c = vm->pool->running;
+
+    return c ? (double)ld_conn_handle(c) : 0;
+}
+
+static double leaf_may_wait(struct ld_vm *vm)
+{
+    return (double)vm->pool->reader;
+}
+
+static void leaf_forget(struct ld_vm *vm, int64_t h)
+{
+    struct ld_conn *c = ld_vm_conn(vm, h);
+
+    if (c && c->wait && ld_conn_waiter(c) == vm->pool->running)
+        ld_conn_drop_wait(c);
+}
+
 void ld_leaf_conn(struct ld_api *api)
 {
     api->unpack = leaf_unpack;
@@ -215,11 +295,14 @@ void ld_leaf_conn(struct ld_api *api)
     api->piece = leaf_piece;
     api->skip = leaf_skip;
     api->fill = leaf_fill;
+    api->relay = leaf_relay;
+    api->pipe = leaf_pipe;
     api->write = leaf_write;
     api->write_args = leaf_write_args;
     api->write_buffer = leaf_write_buffer;
     api->pack = leaf_pack;
     api->flush = leaf_flush;
+    api->drained = leaf_drained;
     api->enter = leaf_enter;
     api->timeout = leaf_timeout;
     api->shutdown = leaf_shutdown;
@@ -229,4 +312,12 @@ void ld_leaf_conn(struct ld_api *api)
     api->alive = leaf_alive;
     api->hook = leaf_hook;
     api->now = leaf_now;
+    api->unpark = leaf_unpark;
+    api->tell = leaf_tell;
+    api->consumed = leaf_consumed;
+    api->entangle = leaf_entangle;
+    api->is_quiet = leaf_is_quiet;
+    api->running = leaf_running;
+    api->may_wait = leaf_may_wait;
+    api->forget = leaf_forget;
 }

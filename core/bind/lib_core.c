@@ -41,22 +41,46 @@ static void push_cdef(lua_State *L)
     luaL_pushresult(&b);
 }
 
-/* core.boot(run, finish, closed, drain, wait): the functions C calls, and what
- * a coroutine yields to wait. */
+/* T[KEY], if there is one, becomes what *REF refers to. */
+static void boot_ref(lua_State *L, const char *key, int *ref)
+{
+    lua_getfield(L, 1, key);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        return;
+    }
+    luaL_argcheck(L, lua_isfunction(L, -1), 1, key);
+    luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+    *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* core.boot{ run=, finish=, closed=, drain=, task=, news=, alarm=, stray= }:
+ * the functions that C calls; those that are absent stay. */
 static int l_boot(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
-    int *refs[] = {&vm->run_ref, &vm->finish_ref, &vm->closed_ref,
-                   &vm->drain_ref};
 
-    for (int i = 0; i < 4; i++) {
-        luaL_checktype(L, i + 1, LUA_TFUNCTION);
-        luaL_unref(L, LUA_REGISTRYINDEX, *refs[i]);
-        lua_pushvalue(L, i + 1);
-        *refs[i] = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
-    luaL_checktype(L, 5, LUA_TTABLE);
-    vm->wait_token = lua_topointer(L, 5);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    boot_ref(L, "run", &vm->run_ref);
+    boot_ref(L, "finish", &vm->finish_ref);
+    boot_ref(L, "closed", &vm->closed_ref);
+    boot_ref(L, "drain", &vm->drain_ref);
+    boot_ref(L, "task", &vm->task_ref);
+    boot_ref(L, "news", &vm->news_ref);
+    boot_ref(L, "alarm", &vm->alarm_ref);
+    boot_ref(L, "stray", &vm->stray_ref);
+    return 0;
+}
+
+/* core.tokens(wait, park): what a coroutine yields to read and to be woken. */
+static int l_tokens(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    vm->wait_token = lua_topointer(L, 1);
+    vm->park_token = lua_topointer(L, 2);
     lua_getglobal(L, "pcall");
     lua_getglobal(L, "xpcall");
     vm->catchers[0] = lua_topointer(L, -2);
@@ -200,6 +224,24 @@ static int l_machine(lua_State *L)
     return 1;
 }
 
+/* core.forget_machine(machine): nothing is made of it any more, and all that
+ * was has ended. */
+static int l_forget_machine(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+    struct ld_machine *m = lua_touserdata(L, 1), **at = &vm->machines;
+
+    while (*at && *at != m)
+        at = &(*at)->next;
+    if (!*at)
+        return 0;
+    *at = m->next;
+    luaL_unref(L, LUA_REGISTRYINDEX, m->class_ref);
+    free((void *)m->profile.timeouts);
+    free(m);
+    return 0;
+}
+
 /* core.log(level, event, fields): one line. */
 static int l_log(lua_State *L)
 {
@@ -245,7 +287,7 @@ static int l_conn_of(lua_State *L)
     return 1;
 }
 
-/* core.conns() -> an array of the conns that are open. */
+/* core.conns() -> an array of the conns with a handler that are open. */
 static int l_conns(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
@@ -255,8 +297,10 @@ static int l_conns(lua_State *L)
     lua_newtable(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
     for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        if (pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS].phase !=
-            LD_PHASE_OPEN)
+        const struct ld_conn *c =
+            &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+
+        if (c->phase != LD_PHASE_OPEN || c->task || c->passive)
             continue;
         lua_rawgeti(L, -1, (int)i + 1);
         lua_rawseti(L, -3, ++n);
@@ -289,11 +333,19 @@ static int l_state_of(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg core[] = {
-    {"boot", l_boot},         {"format", l_format}, {"machine", l_machine},
-    {"log", l_log},           {"logs", l_logs},     {"log_level", l_log_level},
-    {"conn_of", l_conn_of},   {"conns", l_conns},   {"is_idle", l_is_idle},
-    {"state_of", l_state_of}, {NULL, NULL}};
+static const luaL_Reg core[] = {{"boot", l_boot},
+                                {"tokens", l_tokens},
+                                {"format", l_format},
+                                {"machine", l_machine},
+                                {"log", l_log},
+                                {"logs", l_logs},
+                                {"log_level", l_log_level},
+                                {"conn_of", l_conn_of},
+                                {"conns", l_conns},
+                                {"is_idle", l_is_idle},
+                                {"state_of", l_state_of},
+                                {"forget_machine", l_forget_machine},
+                                {NULL, NULL}};
 
 __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
 {
@@ -304,10 +356,17 @@ __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
     lua_newtable(L);
     luaL_register(L, NULL, core);
     ld_lib_direct(L);
+    ld_lib_task(L);
     ld_lib_testing(L);
     ld_lib_gateway(L);
+    ld_lib_bus(L);
+    ld_lib_dial(L);
+    ld_lib_channel(L);
+    ld_lib_world(L);
     lua_pushlightuserdata(L, &vm->api);
     lua_setfield(L, -2, "api");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
+    lua_setfield(L, -2, "by_slot"); /* tables of connections, from 1 */
     push_cdef(L);
     lua_setfield(L, -2, "cdef");
     lua_pushstring(L, LD_VERSION);

@@ -47,6 +47,7 @@ static void drop_thread(struct ld_vm *vm, struct ld_conn *c)
     lua_rawseti(vm->L, -2, (int)c->slot + 1);
     lua_pop(vm->L, 1);
     c->owner = NULL;
+    c->epoch++; /* what it awaits elsewhere is awaited by nobody */
 }
 
 /* LuaJIT does not see the memory of buffers: let it pay the collector. */
@@ -78,20 +79,19 @@ static bool catches(const struct ld_vm *vm, lua_State *co)
     return false;
 }
 
-/* Have C run from a state on when it is woken next: COUNT values, the state's
- * name first, are on top of vm->L and are taken. */
-static void prepare(struct ld_vm *vm, struct ld_conn *c, int count)
+void ld_task_prepare(struct ld_vm *vm, struct ld_conn *c, int count)
 {
     lua_State *co = take_thread(vm, c);
 
     c->owner = co;
     lua_checkstack(co, count + 3);
-    lua_rawgeti(co, LUA_REGISTRYINDEX, vm->run_ref);
+    lua_rawgeti(co, LUA_REGISTRYINDEX, c->task ? vm->task_ref : vm->run_ref);
     ld_vm_push_conn(vm, c);
     lua_xmove(vm->L, co, 1);
     if (count > 0)
         lua_xmove(vm->L, co, count); /* the conn went first, from above them */
     ld_conn_drop_wait(c);
+    c->parked = LD_NOT_PARKED;
     c->wait = LD_WAIT_START;
 }
 
@@ -102,9 +102,33 @@ static bool can_go_on(struct ld_conn *c)
     if (c->restart_unread != ld_conn_unread(c))
         c->restarts = 0;
     c->restart_unread = ld_conn_unread(c);
+    if (c->task)
+        return c->phase == LD_PHASE_OPEN && !c->doom;
     return c->phase == LD_PHASE_OPEN && c->doom != LD_RESET &&
            c->doom != LD_ERROR && c->doom != LD_CLOSED &&
            c->restarts < RESTARTS_MAX;
+}
+
+/* The tasks of C end before anything is said of its own end. */
+static void abandon_tasks(struct ld_vm *vm, struct ld_conn *c)
+{
+    struct ld_conn *child = c->extra ? c->extra->children : NULL, *next;
+
+    for (; child; child = next) {
+        next = child->extra->sibling;
+        if (child->task)
+            ld_task_abandon(vm, child);
+    }
+}
+
+void ld_task_abandon(struct ld_vm *vm, struct ld_conn *c)
+{
+    if (c->phase != LD_PHASE_OPEN)
+        return;
+    abandon_tasks(vm, c);
+    if (c->owner)
+        drop_thread(vm, c);
+    ld_conn_finish(c);
 }
 
 /* The handler is done with C.  On top of vm->L: an error value or a status
@@ -114,6 +138,7 @@ static void finish(struct ld_vm *vm, struct ld_conn *c)
     lua_State *L = vm->L;
     int top = lua_gettop(L) - 3;
 
+    abandon_tasks(vm, c);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->finish_ref);
     lua_insert(L, top + 1);
     ld_vm_push_conn(vm, c);
@@ -125,7 +150,7 @@ static void finish(struct ld_vm *vm, struct ld_conn *c)
         c->doom = LD_OK;
         c->gone_count = 0;
         c->restarts++;
-        prepare(vm, c, lua_gettop(L) - top);
+        ld_task_prepare(vm, c, lua_gettop(L) - top);
         lua_settop(L, top);
         return;
     }
@@ -169,7 +194,8 @@ static void done(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
     lua_settop(co, 0);
     if (c->slot >= KEPT_THREADS)
         drop_thread(vm, c);
-    if (!machine_of(c)->watches_end && vm->log->level > LD_DEBUG) {
+    if (!machine_of(c)->watches_end && !c->entangled && !c->extra &&
+        vm->log->level > LD_DEBUG) {
         ld_conn_finish(c);
         return;
     }
@@ -191,13 +217,23 @@ static void raised(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
     finish(vm, c);
 }
 
-/* Did CO yield in order to wait?  A read that could not, in a callback of a C
- * function, may have left a wait behind that nobody waits for. */
-static bool waits(const struct ld_vm *vm, const struct ld_conn *c,
-                  lua_State *co)
+/* How did CO, C's coroutine, suspend itself?  False when it yielded for any
+ * other reason.  A read that could not wait, in a callback of a C function,
+ * may have left a wait behind that nobody waits for. */
+static bool suspended(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
 {
-    return c->wait != LD_WAIT_NONE && lua_gettop(co) > 0 &&
-           lua_topointer(co, -1) == vm->wait_token;
+    const void *token = lua_gettop(co) > 0 ? lua_topointer(co, -1) : NULL;
+    struct ld_conn *other = vm->pool->elsewhere;
+
+    if (token == vm->wait_token && c->wait != LD_WAIT_NONE && c->waiter == 0)
+        return true;
+    if (token == vm->wait_token && other && other->wait &&
+        ld_conn_waiter(other) == c) {
+        c->parked = LD_AWAY;
+        return true;
+    }
+    c->parked = token == vm->park_token ? LD_PARKED : LD_NOT_PARKED;
+    return c->parked != LD_NOT_PARKED;
 }
 
 static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
@@ -207,6 +243,10 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
     bool in_hook = vm->pool->in_hook;
     int r;
 
+    c->epoch++;
+    if (c->wait == LD_WAIT_NONE)
+        c->waiter = 0; /* another one's read of C, which came at once */
+    vm->pool->elsewhere = NULL;
     ld_pool_run(vm->pool, c, false);
     r = lua_resume(co, nargs);
     ld_pool_run(vm->pool, outer, in_hook);
@@ -217,7 +257,7 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
         raised(vm, c, co);
     } else if (c->wait == LD_WAIT_ABANDON) {
         fail(vm, c, c->doom ? (enum ld_status)c->doom : LD_CLOSED);
-    } else if (!waits(vm, c, co)) {
+    } else if (!suspended(vm, c, co)) {
         lua_pushliteral(co, "coroutine.yield() outside a coroutine of the "
                             "handler's own: a connection waits by reading");
         raised(vm, c, co);
@@ -226,28 +266,153 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
     }
 }
 
+/* Resume C, which waited elsewhere than in a read of its own, because SOURCE
+ * (NULL: it was woken, or is to end) is done with ST. */
+static void resume_parked(struct ld_vm *vm, struct ld_conn *c,
+                          enum ld_status st, const struct ld_conn *source)
+{
+    struct ld_result *r = vm->pool->result;
+
+    if (c->waiter == 0)
+        ld_conn_drop_wait(c); /* the other source won */
+    c->parked = LD_NOT_PARKED;
+    c->news &= (uint8_t)~LD_NEWS_UNPARKED;
+    r->status = (int)st;
+    r->source = source ? (double)ld_conn_handle(source) : 0;
+    resume(vm, c, 0);
+}
+
+/* C's own coroutine is suspended, and C is to end: it may catch that. */
+static void end_parked(struct ld_vm *vm, struct ld_conn *c, enum ld_status st)
+{
+    if (!catches(vm, c->owner)) {
+        fail(vm, c, st);
+        return;
+    }
+    c->gone_count++;
+    resume_parked(vm, c, st, NULL);
+}
+
+/* A read of C is done that the coroutine of another connection awaits. */
+static void wake_other(struct ld_vm *vm, struct ld_conn *c, enum ld_status st)
+{
+    struct ld_conn *w = ld_conn_waiter(c);
+    uint32_t generation;
+
+    ld_conn_drop_wait(c);
+    if (!w || !w->parked || w->phase != LD_PHASE_OPEN)
+        return;
+    generation = w->generation;
+    resume_parked(vm, w, st, c);
+    if (w->generation == generation)
+        ld_conn_queue(w); /* what it wrote leaves, and it may be done */
+}
+
+static void start(struct ld_vm *vm, struct ld_conn *c)
+{
+    if (!c->owner || lua_gettop(c->owner) == 0)
+        ld_task_prepare(vm, c, 0);
+    ld_conn_drop_wait(c);
+    resume(vm, c, lua_gettop(c->owner) - 1);
+}
+
 void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st)
 {
     struct ld_vm *vm = ctx;
-    lua_State *co = c->owner;
 
     if (c->wait == LD_WAIT_START && !st) {
-        if (!co || lua_gettop(co) == 0)
-            prepare(vm, c, 0);
-        ld_conn_drop_wait(c);
-        resume(vm, c, lua_gettop(c->owner) - 1);
+        start(vm, c);
+        return;
+    }
+    if (c->wait != LD_WAIT_NONE && c->waiter) {
+        wake_other(vm, c, st);
+        return;
+    }
+    if (c->wait == LD_WAIT_NONE) {
+        if (c->passive)
+            ld_conn_finish(c);
+        else
+            end_parked(vm, c, st);
         return;
     }
     if (c->wait == LD_WAIT_ABANDON || c->wait == LD_WAIT_START ||
-        (st != LD_OK && st != LD_EOF && !catches(vm, co))) {
+        (st != LD_OK && st != LD_EOF && !catches(vm, c->owner))) {
         fail(vm, c, st);
         return;
     }
     if (c->doom)
         c->gone_count++;
+    if (c->parked) {
+        resume_parked(vm, c, st, c);
+        return;
+    }
     ld_conn_drop_wait(c);
     vm->pool->result->status = (int)st;
     resume(vm, c, 0);
+}
+
+/* Unparked; or what it was away for has gone. */
+void ld_task_go_on(void *ctx, struct ld_conn *c)
+{
+    resume_parked(ctx, c, c->parked == LD_AWAY ? LD_CLOSED : LD_OK, NULL);
+}
+
+/* Messages: Lua gives them to the hooks, which may have failed, or chosen a
+ * state to be entered now: "failed", error, traceback; "moved", state, ... */
+void ld_task_news(void *ctx, struct ld_conn *c)
+{
+    struct ld_vm *vm = ctx;
+    lua_State *L = vm->L;
+    int top = lua_gettop(L);
+    const char *outcome;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->news_ref);
+    ld_vm_push_conn(vm, c);
+    ld_pool_run(vm->pool, c, true);
+    if (lua_pcall(L, 1, LUA_MULTRET, 0))
+        ld_log(vm->log, LD_FAULT, "messages lost", "error=\"%s\"",
+               lua_tostring(L, -1));
+    ld_pool_run(vm->pool, NULL, false);
+    outcome = lua_gettop(L) > top + 1 ? lua_tostring(L, top + 1) : NULL;
+    if (outcome && strcmp(outcome, "failed") == 0) {
+        lua_settop(L, top + 3);
+        lua_remove(L, top + 1);
+        lua_pushnil(L);
+        drop_thread(vm, c);
+        finish(vm, c);
+    } else if (outcome && strcmp(outcome, "moved") == 0) {
+        drop_thread(vm, c);
+        ld_task_prepare(vm, c, lua_gettop(L) - top - 1);
+    }
+    lua_settop(L, top);
+}
+
+void ld_task_stray(void *ctx, struct ld_conn *c)
+{
+    struct ld_vm *vm = ctx;
+    lua_State *L = vm->L;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->stray_ref);
+    ld_vm_push_conn(vm, c);
+    if (lua_pcall(L, 1, 0, 0)) {
+        ld_log(vm->log, LD_FAULT, "stray input", "error=\"%s\"",
+               lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+}
+
+/* What C made ends with it: upstreams are flushed first. */
+static void end_children(struct ld_vm *vm, struct ld_conn *c)
+{
+    while (c->extra && c->extra->children) {
+        struct ld_conn *child = c->extra->children;
+
+        ld_conn_adopt(NULL, child);
+        if (child->task)
+            ld_task_abandon(vm, child);
+        else if (child->phase == LD_PHASE_OPEN)
+            ld_conn_finish(child);
+    }
 }
 
 void ld_task_closed(void *ctx, struct ld_conn *c)
@@ -255,7 +420,7 @@ void ld_task_closed(void *ctx, struct ld_conn *c)
     struct ld_vm *vm = ctx;
     lua_State *L = vm->L;
 
-    if (machine_of(c)->watches_end && !vm->quiet) {
+    if ((machine_of(c)->watches_end || c->entangled) && !vm->quiet) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, vm->closed_ref);
         ld_vm_push_conn(vm, c);
         if (lua_pcall(L, 1, 0, 0)) {
@@ -264,6 +429,7 @@ void ld_task_closed(void *ctx, struct ld_conn *c)
             lua_pop(L, 1);
         }
     }
+    end_children(vm, c);
     if (c->owner && lua_status(c->owner) != 0)
         drop_thread(vm, c);
     ld_gateway_conn_closed(vm, c);

@@ -1,6 +1,7 @@
 /* vm.c -- the VM: formats, buffers, scratch memory, opening and closing. */
 #include "vm.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,7 @@ static int vm_gc(lua_State *L)
     *box = NULL;
     ld_vm_abort(vm);
     ld_gateway_free_ports(vm);
+    ld_alarm_free_all(vm);
     free_formats(vm);
     free_buffers(vm);
     free_machines(vm);
@@ -98,6 +100,9 @@ struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
     if (!log && vm->log)
         vm->log->level = LD_WARN;
     vm->run_ref = vm->finish_ref = vm->closed_ref = LUA_NOREF;
+    vm->drain_ref = vm->task_ref = vm->news_ref = LUA_NOREF;
+    vm->alarm_ref = vm->stray_ref = LUA_NOREF;
+    vm->bus_ref = vm->control_ref = LUA_NOREF;
     vm->buffer_free = UINT32_MAX;
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, vm_gc);
@@ -105,7 +110,9 @@ struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
     lua_setmetatable(L, -2);
     lua_rawset(L, LUA_REGISTRYINDEX);
     open_pool(L, vm, worker);
-    vm->pool->hooks = (struct ld_hooks){ld_task_wake, ld_task_closed, vm};
+    vm->pool->hooks =
+        (struct ld_hooks){ld_task_wake,  ld_task_go_on,  ld_task_news,
+                          ld_task_stray, ld_task_closed, vm};
     vm->api.vm = vm;
     vm->api.result = vm->pool->result;
     vm->api.args = vm->args;
@@ -113,6 +120,7 @@ struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
     ld_leaf_conn(&vm->api);
     ld_leaf_bytes(&vm->api);
     ld_leaf_key(vm);
+    ld_leaf_alarm(&vm->api);
     lua_newtable(L);
     vm->threads_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
@@ -257,14 +265,11 @@ void ld_vm_push_conn(struct ld_vm *vm, const struct ld_conn *c)
     lua_remove(vm->L, -2);
 }
 
-struct ld_conn *ld_vm_connect(struct ld_vm *vm, struct ld_link link,
-                              struct ld_machine *machine)
+void ld_vm_make_table(struct ld_vm *vm, const struct ld_conn *c,
+                      const struct ld_machine *machine)
 {
     lua_State *L = vm->L;
-    struct ld_conn *c = ld_conn_new(vm->pool, link, &machine->profile);
 
-    if (!c)
-        return NULL;
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
     lua_createtable(L, 2, 0);
     lua_pushnumber(L, (lua_Number)ld_conn_handle(c));
@@ -273,5 +278,33 @@ struct ld_conn *ld_vm_connect(struct ld_vm *vm, struct ld_link link,
     lua_setmetatable(L, -2);
     lua_rawseti(L, -2, (int)c->slot + 1);
     lua_pop(L, 1);
+}
+
+struct ld_conn *ld_vm_connect(struct ld_vm *vm, struct ld_link link,
+                              struct ld_machine *machine)
+{
+    struct ld_conn *c = ld_conn_new(vm->pool, link, &machine->profile);
+
+    if (c)
+        ld_vm_make_table(vm, c, machine);
+    return c;
+}
+
+struct ld_conn *ld_vm_adopt(struct ld_vm *vm, struct ld_link link,
+                            struct ld_machine *machine, struct ld_conn *parent)
+{
+    struct ld_conn *c = ld_conn_new_passive(vm->pool, link, &machine->profile);
+
+    if (!c)
+        return NULL;
+    if (ld_conn_adopt(parent, c)) {
+        c->link.fd = -1; /* stays the caller's */
+        c->link.transport = &ld_nowhere;
+        c->task = true;
+        ld_conn_finish(c);
+        errno = ENOMEM;
+        return NULL;
+    }
+    ld_vm_make_table(vm, c, machine);
     return c;
 }

@@ -30,6 +30,14 @@ struct ld_lua_buffer {
     bool sealed;
 };
 
+/* A moment at which Lua is called; see leaf_alarm.c. */
+struct ld_alarm {
+    struct ld_timer timer;
+    struct ld_vm *vm;
+    uint32_t slot, generation;
+    struct ld_alarm *next; /* free */
+};
+
 /* The blob behind an arg of kind LD_ARG_SHARED. */
 struct ld_share {
     uint32_t arg;
@@ -43,6 +51,14 @@ struct ld_machine {
     int class_ref;             /* metatable of its connections */
     bool watches_end;          /* has on_close */
     struct ld_machine *next;
+};
+
+/* How a worker reaches the others: P is valid during the call.  POST queues
+ * bytes for the worker of SLOT, and is false when there is no such worker or
+ * too much is queued; ASK queues them for the supervisor. */
+struct ld_bus_ops {
+    bool (*post)(void *ctx, uint32_t slot, const void *p, size_t n);
+    void (*ask)(void *ctx, const void *p, size_t n);
 };
 
 struct ld_vm {
@@ -71,10 +87,19 @@ struct ld_vm {
     double drain_seconds;
     bool stopping;
     int threads_ref, conns_ref; /* tables by slot + 1 */
-    int run_ref, finish_ref, closed_ref, drain_ref;
-    const void *catchers[2]; /* pcall, xpcall */
-    const void *wait_token;  /* what a coroutine yields to wait */
-    void *owned_log;         /* of a plain luajit */
+    int run_ref, finish_ref, closed_ref, drain_ref, task_ref, news_ref;
+    int alarm_ref, stray_ref;
+    struct ld_alarm **alarms; /* by slot */
+    uint32_t alarm_count;
+    struct ld_alarm *free_alarms;
+    const void *park_token;       /* what a coroutine yields to be woken */
+    const void *catchers[2];      /* pcall, xpcall */
+    const void *wait_token;       /* what it yields to read */
+    void *owned_log;              /* of a plain luajit */
+    const struct ld_bus_ops *bus; /* NULL: there is no other worker */
+    void *bus_ctx;
+    uint32_t slot, incarnation, slots; /* of this worker, from 1; 0: alone */
+    int bus_ref, control_ref;          /* what takes what came in */
     bool virtual_time;
     bool quiet; /* connections end without calling their handlers */
 };
@@ -104,9 +129,28 @@ static inline struct ld_conn *ld_vm_conn(const struct ld_vm *vm, int64_t h)
     return h == pool->reader ? pool->running : ld_conn_find(pool, h);
 }
 
+/* A connection over LINK for whoever reads it; it ends with PARENT (NULL:
+ * never by itself).  Takes LINK over, on success only. */
+struct ld_conn *ld_vm_adopt(struct ld_vm *vm, struct ld_link link,
+                            struct ld_machine *machine, struct ld_conn *parent);
+
+/* Make the table that stands for C in Lua, an instance of MACHINE's class. */
+void ld_vm_make_table(struct ld_vm *vm, const struct ld_conn *c,
+                      const struct ld_machine *machine);
+
 /* task.c: the hooks of the pool. */
 void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st);
+void ld_task_go_on(void *ctx, struct ld_conn *c);
+void ld_task_news(void *ctx, struct ld_conn *c);
+void ld_task_stray(void *ctx, struct ld_conn *c);
 void ld_task_closed(void *ctx, struct ld_conn *c);
+
+/* Have C, new or at rest, run from its beginning, or from a state: COUNT
+ * values, the state's name first, are on top of vm->L and are taken. */
+void ld_task_prepare(struct ld_vm *vm, struct ld_conn *c, int count);
+
+/* End C without a word to its coroutine: no error, no on_error. */
+void ld_task_abandon(struct ld_vm *vm, struct ld_conn *c);
 
 /* Push the table that stands for C in Lua. */
 void ld_vm_push_conn(struct ld_vm *vm, const struct ld_conn *c);
@@ -115,6 +159,8 @@ void ld_vm_push_conn(struct ld_vm *vm, const struct ld_conn *c);
 void ld_leaf_conn(struct ld_api *api);
 void ld_leaf_bytes(struct ld_api *api);
 void ld_leaf_key(struct ld_vm *vm);
+void ld_leaf_alarm(struct ld_api *api);
+void ld_alarm_free_all(struct ld_vm *vm);
 
 struct ld_format *ld_vm_format(const struct ld_vm *vm, uint32_t id);
 struct ld_lua_buffer *ld_vm_buffer(const struct ld_vm *vm, int64_t handle);
@@ -139,5 +185,10 @@ enum ld_status ld_vm_append(struct ld_vm *vm, struct ld_chain *q,
 void ld_lib_gateway(lua_State *L);
 void ld_lib_testing(lua_State *L);
 void ld_lib_direct(lua_State *L);
+void ld_lib_task(lua_State *L);
+void ld_lib_bus(lua_State *L);
+void ld_lib_dial(lua_State *L);
+void ld_lib_channel(lua_State *L);
+void ld_lib_world(lua_State *L);
 
 #endif

@@ -1,10 +1,12 @@
---- address: reads the addresses of listeners, "127.0.0.1:7000", "[::1]:7000", ":7000", "unix:/run/x.sock".
+--- address: reads the addresses of listeners, "127.0.0.1:7000", "[::1]:7000", ":7000", "unix:/run/x.sock", and those
+-- to connect to, "example.com:80".
 --
 -- Pure text: nothing is looked up and nothing is bound. ":7000" is every interface, IPv4 and IPv6 on one socket.
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 
 local MAX_UNIX_PATH = 107 -- sun_path holds 108 bytes with the closing zero
+local MAX_NAME = 253
 
 local M = {}
 
@@ -118,5 +120,75 @@ end
 --
 -- `text` is what to show; two addresses with the same `key` are the same one. A relative socket path is below BASE_DIR.
 M.parse = shape.guard(parse)
+
+-- RFC 1123, and the underscore that many names have.
+local function is_name(host)
+  if #host > MAX_NAME then return false end
+  local labels = 0
+  for label in (host:gsub("%.$", "") .. "."):gmatch("([^.]*)%.") do
+    if #label > 63 or not label:find("^[%w_][%w_-]*$") or label:find("-$") then return false end
+    labels = labels + 1
+  end
+  return labels > 0
+end
+
+local function bad_target(host, whole)
+  if host == "" then refuse("address '%s' lacks the host: HOST:PORT", whole) end
+  if host:find("[\128-\255]") then
+    refuse("address '%s': a name beyond ASCII is written in its xn-- form", whole)
+  end
+  if host:find(":", 1, true) and not host:find("[", 1, true) then
+    refuse("address '%s': an IPv6 address stands in brackets, such as [::1]:7000", whole)
+  end
+  refuse("address '%s': '%s' is neither a name nor an IP address", whole, host)
+end
+
+-- The family of HOST and how it is written without brackets; nil when it can be none. What ends in a number is meant as
+-- an IPv4 address, never as a name.
+local function host_of(host)
+  local bracketed = host:match("^%[(.*)%]$")
+  if bracketed then return ipv6(bracketed) and "ipv6", bracketed end
+  if ipv4(host) then return "ipv4", host end
+  if not host:find("^%d+%.?$") and not host:find("%.%d+%.?$") and is_name(host) then return "name", host:lower() end
+end
+
+local function target(text)
+  if type(text) ~= "string" then
+    refuse("an address is a string such as \"example.com:80\", not %s", shape.describe(text))
+  end
+  local path = text:match("^unix:(.*)$")
+  if path then return unix(path, text) end
+  local host, port = text:match("^(.*):([^:%]]*)$")
+  if not host then refuse("address '%s' lacks the port: HOST:PORT or unix:PATH", text) end
+  local family, bare = host_of(host)
+  if not family then bad_target(host, text) end
+  port = port_of(port, text)
+  if port == 0 then refuse("address '%s': nobody listens on port 0", text) end
+  local canonical = (family == "ipv6" and "[%s]:%d" or "%s:%d"):format(bare, port)
+  return { family = family, host = bare, port = port, text = canonical, key = canonical }
+end
+
+--- The same for an address to connect to; `family` may be "name" as well, which is lower-case.
+M.target = shape.guard(target)
+
+local function source_of(text)
+  if type(text) ~= "string" then
+    refuse("source must be a string such as \"10.0.0.5\", not %s", shape.describe(text))
+  end
+  local host, port = text, nil
+  if not ipv4(text) and not ipv6(text) then
+    host, port = text:match("^%[(.*)%]:(%d+)$")
+    if not host then host, port = text:match("^([^:]*):(%d+)$") end
+    if not host then host = text:match("^%[(.*)%]$") end
+  end
+  if not host or not (ipv4(host) or ipv6(host)) then
+    refuse("source '%s' is no IP address of this machine: write 10.0.0.5, 10.0.0.5:4000 or [fd00::5]:4000", text)
+  end
+  return { family = ipv4(host) and "ipv4" or "ipv6", host = host, port = port and port_of(port, text) or 0 }
+end
+
+--- A local address to connect from, "10.0.0.5", "10.0.0.5:4000", "fd00::5" or "[fd00::5]:4000": { family, host, port },
+-- port 0 for any; or nil and a message.
+M.source = shape.guard(source_of)
 
 return M

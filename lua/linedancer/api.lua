@@ -21,8 +21,11 @@ local M = {
   OPENS = 1, KEEP = 2, NOWAIT = 4,
   --- Kinds of args; see value.h and api.h.
   NIL = 0, NUMBER = 1, INT64 = 2, UINT64 = 3, BYTES = 4, COUNT = 6, GROUP = 7, SLICE = 8,
-  --- What a coroutine yields to wait for its connection.
+  --- What a coroutine yields to read, and to be woken.
   WAIT = setmetatable({}, { __tostring = function() return "wait" end }),
+  PARK = setmetatable({}, { __tostring = function() return "park" end }),
+  --- News of a connection; see conn.h.
+  MAIL = 1, MOVED = 4, POSTPONED = 8,
   --- Without the JIT, a C function is the faster way into the core.
   jit = require("jit").status(),
 }
@@ -33,5 +36,7 @@ for st = 0, #core do
   M.status[core[st]:upper()] = st
   M.status[st] = core[st]
 end
+
+core.tokens(M.WAIT, M.PARK)
 
 return M

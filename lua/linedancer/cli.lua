@@ -62,7 +62,7 @@ local function set_options(listener, given)
 end
 
 local function config_of_pairs(parsed, host)
-  local given = { listen = {}, log = { level = parsed.log_level } }
+  local given = { listen = {}, log = { level = parsed.log_level }, workers = parsed.workers or 0 }
   for i, pair in ipairs(parsed.pairs) do given.listen[i] = { pair.listen, handler = pair.handler } end
   local loaded, message = config.validate(given, ".", host.handlers_path)
   if not loaded then return nil, message end
@@ -83,6 +83,7 @@ function commands.run(argv, host)
   if parsed.config then
     loaded, message = config.load(parsed.config, host.handlers_path)
     if loaded and parsed.log_level then loaded.log.level = parsed.log_level end
+    if loaded and parsed.workers then loaded.workers = parsed.workers end
   else
     loaded, message = config_of_pairs(parsed, host)
   end

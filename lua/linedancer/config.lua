@@ -2,8 +2,8 @@
 --
 -- Handlers are found but not loaded: whether their options fit is for whoever loads them (gateway, check) to say.
 --
---   file, base_dir, workers (nil: the gateway's choice), drain (seconds), log = { level = }, path = { directory... }
---   limits = { turn =, frame =, output =, connections =, linger =, mailbox = }
+--   file, base_dir, workers (nil: one per processor), drain (seconds), log = { level = }, path = { directory... }
+--   limits = { turn =, frame =, output =, connections =, linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
 --                limits = as given, max_connections =, backlog = }... }
 local address = require "linedancer.address"
@@ -26,11 +26,15 @@ local LISTEN_KEYS = set "handler options limits max_connections backlog tls name
 LISTEN_KEYS[1] = true
 local LIMITS = {
   turn = "seconds", frame = "whole", output = "whole", connections = "whole", linger = "seconds", mailbox = "whole",
+  heartbeat = "seconds",
 }
 local LISTEN_LIMITS = { frame = "whole", output = "whole", linger = "seconds", mailbox = "whole" }
 local DEFAULT_LIMITS = {
   turn = 0.1, frame = 2^20, output = 2^20, connections = 10000, linger = 5, mailbox = 1000,
+  heartbeat = 10,
 }
+local MOST_WORKERS = 256
+local LEAST_HEARTBEAT = 0.1 -- seconds
 local LEVELS = { "debug", "info", "warn", "error" }
 local ABSENT = {
   control = "the control socket", admin = "the admin listener", cluster = "clustering",
@@ -163,6 +167,13 @@ local function seconds(value, path)
   return value
 end
 
+local function workers_of(given)
+  if given == nil then return nil end
+  shape.whole(given, 0, "workers")
+  if given > MOST_WORKERS then refuse("workers must be at most %d, not %s", MOST_WORKERS, shape.describe(given)) end
+  return given
+end
+
 local function validate(given, base_dir, bundled)
   if type(given) ~= "table" then
     refuse("a config returns a table, not %s: return { listen = { { \"127.0.0.1:7000\", handler = \"echo\" } } }",
@@ -176,13 +187,16 @@ local function validate(given, base_dir, bundled)
     end
   end
   local config = { base_dir = base_dir or "." }
-  config.workers = given.workers ~= nil and shape.whole(given.workers, 0, "workers") or nil
+  config.workers = workers_of(given.workers)
   config.drain = seconds(given.drain == nil and 30 or given.drain, "drain")
   config.log = log_of(given.log)
   config.path = paths(given.path, config.base_dir)
   config.limits = shape.limits(given.limits or {}, LIMITS, "limits")
   for name, default in pairs(DEFAULT_LIMITS) do
     config.limits[name] = config.limits[name] or default
+  end
+  if config.limits.heartbeat < LEAST_HEARTBEAT then
+    refuse("limits.heartbeat must be %s seconds or more, not %s", LEAST_HEARTBEAT, config.limits.heartbeat)
   end
   config.listen = listeners(given.listen, {
     base_dir = config.base_dir, path = config.path, bundled = bundled, resolve = shape.guard(source.resolve),

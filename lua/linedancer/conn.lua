@@ -16,8 +16,7 @@ local W, R, V, core = api.vm, api.result, api.values, api.core
 local leaf, status = api.struct, api.status
 local leaf_read, leaf_some, leaf_piece, leaf_skip, leaf_fill =
   leaf.read, leaf.some, leaf.piece, leaf.skip, leaf.fill
-local leaf_write, leaf_write_args, leaf_write_buffer, leaf_flush =
-  leaf.write, leaf.write_args, leaf.write_buffer, leaf.flush
+local leaf_write, leaf_write_args, leaf_write_buffer = leaf.write, leaf.write_args, leaf.write_buffer
 local OPENS, KEEP, EOF, AGAIN = api.OPENS, api.KEEP, status.EOF, status.AGAIN
 local yield, WAIT = coroutine.yield, api.WAIT
 local format_of, set_arg, is_buffer, Slice = formats.of, bytes.set_arg, bytes.is_buffer, bytes.Slice
@@ -220,12 +219,6 @@ function conn:pack(format, ...)
   return format_of(format).write(self, ...)
 end
 
---- Wait until the kernel has taken all output.
-function conn:flush()
-  local st = leaf_flush(W, self[1])
-  if st ~= 0 then await(self, st) end
-end
-
 --- The longest time in STATE, in seconds, or { idle =, total = }; nil for none. For this connection only.
 function conn:timeout(state, seconds)
   local known = self.machine.states[state]
@@ -269,11 +262,6 @@ end
 
 --- Facts are looked up when asked for: an idle connection should hold nothing.
 local facts = M.facts
-
---- A text that no other connection of this process has had.
-function facts.id(self)
-  return ("%d.%d"):format(self[1] % 2 ^ 24, math.floor(self[1] / 2 ^ 24))
-end
 
 function facts.peer(self) return core.peer(self[1]) end
 function facts.local_address(self) return core.local_address(self[1]) end

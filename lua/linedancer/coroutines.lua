@@ -2,12 +2,14 @@
 --
 -- A read inside a coroutine that a handler made must suspend the whole connection, not just that coroutine: it yields
 -- the wait token, and the resume below hands it on until the core has it, then brings the answer back in.
-local WAIT = require("linedancer.api").WAIT
+local api = require "linedancer.api"
+
+local WAIT, PARK = api.WAIT, api.PARK
 
 local resume, yield = coroutine.resume, coroutine.yield
 
 local function pass(co, ok, first, ...)
-  if ok and first == WAIT then return pass(co, resume(co, yield(WAIT))) end
+  if ok and (first == WAIT or first == PARK) then return pass(co, resume(co, yield(first))) end
   return ok, first, ...
 end
 

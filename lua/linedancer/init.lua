@@ -1,11 +1,26 @@
 --- linedancer: what a handler may require.
 local api = require "linedancer.api"
 local bytes = require "linedancer.bytes"
+local channel = require "linedancer.channel"
+local connect = require "linedancer.connect"
 local counters = require "linedancer.counter"
 local formats = require "linedancer.format"
+local mailbox = require "linedancer.mailbox"
+local message = require "linedancer.message"
+local names = require "linedancer.names"
+local tasks = require "linedancer.task"
+local topic = require "linedancer.topic"
 require "linedancer.machine"
 
-local M = { version = api.core.version, counter = counters.get, log = require "linedancer.log" }
+local M = {
+  version = api.core.version, counter = counters.get, log = require "linedancer.log",
+  spawn = tasks.spawn, permanent = tasks.permanent, every = tasks.every, sleep = tasks.sleep,
+  receive = mailbox.receive, postpone = mailbox.postpone, wait = require "linedancer.wait",
+  self = message.self, send = message.send, call = message.call, reply = message.reply,
+  watch = message.watch, unwatch = message.unwatch,
+  register = names.register, unregister = names.unregister, whereis = names.whereis,
+  publish = topic.publish, channel = channel.get, connect = connect.connect,
+}
 
 local now, W = api.struct.now, api.vm
 local kept = {}

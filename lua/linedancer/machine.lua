@@ -4,47 +4,28 @@
 -- The core calls run() in a connection's coroutine, finish() when that is over, closed() when the transport is too,
 -- and drain() to have connections come to their end.
 local api = require "linedancer.api"
-local conns = require "linedancer.conn"
+local class = require "linedancer.class"
+local conns = require "linedancer.conn.all"
 local errors = require "linedancer.errors"
 local log = require "linedancer.log"
+local park = require "linedancer.park"
 local raise, failure = require("linedancer.await").raise, require("linedancer.await").failure
+local release = require "linedancer.release"
 local shape = require "linedancer.shape"
 local suggest = require "linedancer.suggest"
 require "linedancer.coroutines"
+require "linedancer.mailbox"
 
 local M = {}
 
 local W, R, core, leaf, status = api.vm, api.result, api.core, api.struct, api.status
 local set_hook = leaf.hook
-local AGAIN, WAIT = status.AGAIN, api.WAIT
+local AGAIN, MOVED, WAIT = status.AGAIN, status.MOVED, api.WAIT
 local yield = coroutine.yield
 local methods, facts = conns.methods, conns.facts
 
 -- Assigned once, so that a trace knows which function it is.
 local enter_state = api.jit and leaf.enter or function(_, handle, index) return core.enter(handle, index) end
-
--- The class's own table has what all its connections share, and the methods, so that one lookup finds either.
-local function new_class(machine)
-  local shared = { machine = machine, options = machine.options, version = machine.version, handler = machine.name }
-  for name, method in pairs(methods) do shared[name] = method end
-  return {
-    machine = machine,
-    __name = "linedancer.conn",
-    __index = function(conn, key)
-      local value = shared[key]
-      if value ~= nil then return value end
-      local fact = facts[key]
-      if fact then return fact(conn) end
-    end,
-    __newindex = function(conn, key, value)
-      if shared[key] ~= nil or facts[key] then
-        error(("conn.%s is linedancer's own: choose another name"):format(key), 2)
-      end
-      rawset(conn, key, value)
-    end,
-    __tostring = function(conn) return "conn " .. conn.id end,
-  }
-end
 
 --- A machine for DEFINITION (of linedancer.handler) with OPTIONS (complete) and LIMITS { frame, output: bytes; linger:
 -- seconds }. LISTENER, a string, is what conn.listener says.
@@ -53,6 +34,7 @@ function M.new(definition, options, limits, listener)
     name = definition.name or "?", initial = definition.initial, names = definition.state_names, states = {},
     options = options, limits = limits, version = 1, listener = listener,
     on_error = definition.on_error, on_close = definition.on_close, on_drain = definition.on_drain,
+    on_message = definition.on_message, on_timer = definition.on_timer,
   }
   local timeouts = {}
   for index, name in ipairs(machine.names) do
@@ -62,7 +44,7 @@ function M.new(definition, options, limits, listener)
     timeouts[index] = definition.timeouts[name] or {}
   end
   machine.handle = core.machine {
-    class = new_class(machine), timeouts = timeouts,
+    class = class.new(machine, methods, facts, "conn"), timeouts = timeouts,
     frame = limits.frame, output = limits.output, linger = limits.linger, watches_end = machine.on_close ~= nil,
   }
   return machine
@@ -98,19 +80,31 @@ local function run_enter(state, conn, from)
   if not ok then error(err, 0) end
 end
 
--- Enter state NAME: one call into the core, which starts its deadlines. Returns its function.
+-- A hook has named the state after this one.
+local function moved(conn)
+  local next_state = conn[7]
+  conn[7] = nil
+  return unpack(next_state, 1, table.maxn(next_state))
+end
+
+-- Enter state NAME: one call into the core, which starts its deadlines. Returns its function, or MOVED when a hook wants
+-- another state.
 local function enter(conn, name)
   local machine = conn.machine
   local state = machine.states[name]
   if not state then unknown_state(machine, conn.state, name) end
   local from = state.enter and conn.state
   local st = enter_state(W, conn[1], state.index)
+  if st ~= 0 then
+    if st == MOVED then return MOVED end
+    if st ~= AGAIN then raise(conn, st) end
+  end
+  if state.enter then run_enter(state, conn, from or nil) end
   if st == AGAIN then
     yield(WAIT)
-    st = R.status
+    if R.status ~= 0 then raise(conn, R.status) end
+    if conn[7] then return MOVED end
   end
-  if st ~= 0 then raise(conn, st) end
-  if state.enter then run_enter(state, conn, from or nil) end
   return state.run
 end
 
@@ -124,7 +118,13 @@ local function run(conn, name, a, b, c, d, e, f, g, extra)
   end
   while name ~= nil do
     if extra ~= nil then too_many(conn.state) end
-    name, a, b, c, d, e, f, g, extra = enter(conn, name)(conn, a, b, c, d, e, f, g)
+    local state = enter(conn, name)
+    if state ~= MOVED then
+      name, a, b, c, d, e, f, g, extra = state(conn, a, b, c, d, e, f, g)
+    end
+    if (state == MOVED or name == nil) and conn[7] then
+      name, a, b, c, d, e, f, g = moved(conn)
+    end
   end
 end
 
@@ -160,6 +160,7 @@ end
 --- The coroutine of CONN is over: ERR is nil, or the name of a status when the core gave up on it, in FIELD of a
 -- frame, or, with a TRACEBACK, what it raised. May return a state to go on in, and its values.
 local function finish(conn, err, traceback, field)
+  if conn.machine.finish then return conn.machine.finish(conn, err, traceback) end
   if err == nil and not traceback then
     conn[2] = conn[2] or "done"
     if core.logs "debug" then
@@ -175,16 +176,19 @@ local function finish(conn, err, traceback, field)
   return failed(conn, err)
 end
 
+local function call_on_close(conn)
+  local ok, err = call_hook(conn.machine.on_close, conn, conn[2] or "done", conn[3])
+  if ok then return end
+  local fields = describe(conn)
+  fields.error = tostring(err)
+  log.error("on_close failed", fields)
+end
+
 --- The transport of CONN has closed.
 local function closed(conn)
-  local on_close = conn.machine.on_close
-  if not on_close then return end
-  local ok, err = call_hook(on_close, conn, conn[2] or "done", conn[3])
-  if not ok then
-    local fields = describe(conn)
-    fields.error = tostring(err)
-    log.error("on_close failed", fields)
-  end
+  if conn.machine.on_close then call_on_close(conn) end
+  park.forget(conn)
+  release.run(conn, conn[2] or "done")
 end
 
 -- Called again and again while the gateway drains, LEFT seconds before it gives up: tell each connection once, end
@@ -206,7 +210,7 @@ local function drain(left)
   end
 end
 
-core.boot(run, finish, closed, drain, WAIT)
+core.boot { run = run, finish = finish, closed = closed, drain = drain }
 
 M.drain = drain
 

@@ -1,6 +1,8 @@
 --- linedancer.main: what the program runs: the command line, with the gateway behind it.
 local cli = require "linedancer.cli"
 local core = require "linedancer.core"
+local plan = require "linedancer.plan"
+local source = require "linedancer.handler.source"
 
 -- Where this program's files are: an installed prefix has share/linedancer, a build tree lies in the source tree.
 local function data_directory()
@@ -30,11 +32,29 @@ local function test(argv)
   return 0
 end
 
+-- How to run a config, and where the bundled handlers are. A process that makes a plan records what it reads; a worker
+-- reads what that one has read, whatever has become of the disk.
+local function part()
+  local role = core.role()
+  if role == "worker" then
+    local handlers_path, files = plan.decode(core.plan())
+    source.serve(files)
+    return handlers_path, function(config) return require("linedancer.gateway").run(config) end
+  end
+  local handlers_path = data_directory() .. "/handlers"
+  if role == "alone" then
+    return handlers_path, function(config) return require("linedancer.gateway").run(config) end
+  end
+  local files = source.record()
+  return handlers_path, function(config) return require("linedancer.gateway").plan(config, handlers_path, files) end
+end
+
 return function(argv)
+  local handlers_path, run = part()
   return cli.main(argv, {
     version = core.version,
-    handlers_path = data_directory() .. "/handlers",
-    run = function(config) return require("linedancer.gateway").run(config) end,
+    handlers_path = handlers_path,
+    run = run,
     test = test,
     out = function(text) io.stdout:write(text) end,
     err = function(text) io.stderr:write(text) end,

@@ -6,16 +6,16 @@
 -- The real C core runs the handler over a memory transport and a virtual clock. `path` lists the states that were
 -- entered, each with the values passed to it: for this state and these bytes, these frames and this next state.
 local api = require "linedancer.api"
-local bytes = require "linedancer.bytes"
-local handler = require "linedancer.handler"
 local machine = require "linedancer.machine"
+local mailbox = require "linedancer.mailbox"
 local splits = require "linedancer.testing.splits"
+local stage = require "linedancer.testing.stage"
+local worlds = require "linedancer.testing.world"
 require "linedancer"
 
 local M = {}
 
 local core = api.core
-local LIMITS = { frame = 2 ^ 20, output = 2 ^ 20, linger = 5 }
 
 local Step = {}
 Step.__index = Step
@@ -41,6 +41,15 @@ function M.advance(seconds)
   return step(function() core.advance(seconds) end)
 end
 
+--- A message comes: VALUE, from FROM (default "test"), under TOPIC (default none).
+function M.message(value, from, topic)
+  return step(function(play)
+    local conn = core.conn_of(play.peer:handle())
+    if conn then mailbox.deliver(conn, from or "test", value, topic) end
+    core.settle()
+  end)
+end
+
 --- The gateway begins to drain, SECONDS before it gives up.
 function M.drain(seconds)
   return step(function()
@@ -49,73 +58,14 @@ function M.drain(seconds)
   end)
 end
 
--- Bytes are compared as strings, so what a state was passed is kept as one.
-local function plain(value)
-  if bytes.is(value) then return tostring(value) end
-  return value
-end
-
-local function record(path, name, fn)
-  return function(conn, ...)
-    local entry = { name }
-    for i = 1, select("#", ...) do entry[i + 1] = plain((select(i, ...))) end
-    path[#path + 1] = entry
-    return fn(conn, ...)
-  end
-end
-
--- The handler with every state recorded, beginning where OPTS say.
-local function instrument(definition, path, opts)
-  local copy = {}
-  for key, value in pairs(definition) do copy[key] = value end
-  copy.states = {}
-  for name, fn in pairs(definition.states) do copy.states[name] = record(path, name, fn) end
-  local start = opts.state or definition.initial
-  if not copy.states[start] then error("no state is called " .. tostring(start), 4) end
-  local wrapped = copy.states[start]
-  local begun = false
-  -- The first entry gets the given values; later ones are like any other.
-  copy.states[start] = function(conn, ...)
-    if begun then return wrapped(conn, ...) end
-    begun = true
-    return wrapped(conn, unpack(opts.args or {}, 1, table.maxn(opts.args or {})))
-  end
-  copy.initial = start
-  return copy
-end
-
--- Remember how it ended, also for a handler without on_close.
-local function watch_end(definition, run)
-  local on_close = definition.on_close
-  definition.on_close = function(conn, reason, err)
-    run.reason, run.error = reason, err
-    if on_close then return on_close(conn, reason, err) end
-  end
-end
-
-local function define(value, name)
-  local definition, message = handler.define(value, name or "handler")
-  if not definition then error(message, 4) end
-  return definition
-end
-
 --- Begin a connection of HANDLER (what its module returned) and return a play: peer, run, path. OPTS: state, args,
 -- setup(conn), options, limits.
 local function begin(value, opts)
-  local path, run = {}, {}
-  local definition = instrument(define(value, opts.name), path, opts)
-  watch_end(definition, run)
-  local options, message = handler.options(definition, opts.options)
-  if not options then error(message, 4) end
-  local limits = {}
-  for key, default in pairs(LIMITS) do
-    limits[key] = opts.limits and opts.limits[key] or definition.limits[key] or default
-  end
-  local made = machine.new(definition, options, limits, "test")
-  local peer = core.open(made.handle)
-  local play = { peer = peer, run = run, path = path, machine = made }
-  if opts.setup then opts.setup(core.conn_of(peer:handle())) end
-  peer:begin()
+  local play, message = stage.make(value, opts)
+  if not play then error(message, 3) end
+  play.peer = core.open(play.machine.handle)
+  if opts.setup then opts.setup(core.conn_of(play.peer:handle())) end
+  play.peer:begin()
   return play
 end
 
@@ -157,7 +107,9 @@ function M.play(value, script, opts)
   local play = begin(value, opts or {})
   for _, item in ipairs(script) do perform(play, item) end
   local run = result_of(play)
+  stage.silence(play)
   play.peer:drop() -- time that passes in later plays is not its own
+  stage.forget(play)
   return run, play.path
 end
 
@@ -172,6 +124,8 @@ end
 function M.every_truncation(value, text, opts)
   return splits.every_truncation(M.play, value, text, opts)
 end
+
+M.world, M.every_order = worlds.new, worlds.every_order
 
 M.begin, M.perform, M.result = begin, perform, result_of
 

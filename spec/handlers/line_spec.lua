@@ -21,8 +21,8 @@ describe("line", function()
     for _, item in ipairs { ... } do t.perform(play, item) end
   end
 
-  local function enter(name)
-    local play = arrive()
+  local function enter(name, opts)
+    local play = arrive(opts)
     say(play, name .. "\n")
     play.peer:sent()
     return play
@@ -87,10 +87,17 @@ describe("line", function()
   end)
 
   it("lets no more in than its config says", function()
-    local _ = enter "ann"
-    local bob = arrive { options = { members = 1 } }
+    local one = { options = { members = 1 } }
+    local ann, bob = enter("ann", one), arrive(one)
     say(bob, "bob\n")
     assert.equal("name?\n* the room is full\nname?\n", bob.peer:sent())
+    say(ann, t.eof)
+    local twin = arrive(one)
+    say(twin, "bob\n") -- a name without a seat is free
+    assert.equal("name?\n* welcome, bob: 0 more here\n", twin.peer:sent())
+    say(twin, t.eof)
+    say(bob, "bob\n")
+    assert.equal("* welcome, bob: 0 more here\n", bob.peer:sent())
   end)
 
   it("drops control characters, which terminals obey", function()
@@ -136,5 +143,117 @@ describe("line", function()
 
   it("gives a newcomer a minute for the name", function()
     assert.equal("timeout", t.play(line, { "an", t.advance(61) }).reason)
+  end)
+end)
+
+describe("line in two workers", function()
+  local world, people
+
+  local function leave(peers)
+    for _, peer in ipairs(peers) do peer:reset() end
+  end
+
+  before_each(function() world, people = t.world { workers = 2 }, {} end)
+
+  after_each(function()
+    if not world.closed then leave(people) end
+    world:close()
+  end)
+
+  local function arrive(slot)
+    local peer = world:connect(line, { worker = slot })
+    people[#people + 1] = peer
+    return peer
+  end
+
+  local function enter(name, slot) return arrive(slot):send(name .. "\n") end
+
+  -- Ann is in worker 1, bob in worker 2, and both have heard so.
+  local function ann_and_bob()
+    local ann, bob = enter("ann", 1), enter("bob", 2)
+    assert.equal("name?\n* welcome, ann: 0 more here\n* bob has joined\n", ann:sent())
+    assert.equal("name?\n* welcome, bob: 1 more here\n", bob:sent())
+    return ann, bob
+  end
+
+  it("is one room", function()
+    local ann, bob = ann_and_bob()
+    ann:send "hi\n"
+    assert.equal("ann: hi\n", bob:sent())
+    bob:send "ho\nho\n"
+    assert.equal("bob: ho\nbob: ho\n", ann:sent())
+    assert.equal("", bob:sent())
+  end)
+
+  it("has each name once, until its member leaves", function()
+    local ann, bob = ann_and_bob()
+    local twin = enter("ann", 2)
+    assert.equal("name?\n* ann is taken\nname?\n", twin:sent())
+    ann:reset()
+    assert.equal("* ann has left\n", bob:sent())
+    twin:send "ann\n"
+    assert.equal("* welcome, ann: 1 more here\n", twin:sent())
+  end)
+
+  it("frees names and seats of a worker that died", function()
+    local _, bob = ann_and_bob()
+    world:kill(2)
+    assert.truthy(bob.reason)
+    local again = enter("bob", 1)
+    assert.equal("name?\n* welcome, bob: 1 more here\n", again:sent())
+  end)
+
+  it("frees the name that someone chose who left before it was given", function()
+    local ann = arrive(1):send("ann\n"):finish()
+    assert.equal("done", ann.reason)
+    assert.equal("name?\n* welcome, ann: 0 more here\n", enter("ann", 2):sent())
+  end)
+
+  it("never has more members or other counts than its seats allow, in whatever order they come", function()
+    local SEATS, GUESTS = 3, 5
+    world:close()
+    t.every_order(function(any)
+      local peers, counts, full = {}, {}, 0
+      for i = 1, GUESTS do
+        peers[i] = any:connect(line, { worker = i % 2 + 1, options = { members = SEATS } })
+      end
+      -- All names arrive before any worker does anything.
+      for i, peer in ipairs(peers) do peer.link:put("guest" .. i .. "\n") end
+      any:run()
+      for _, peer in ipairs(peers) do
+        local text = peer:sent()
+        local count = text:match "^name%?\n%* welcome, %w+: (%d+) more" -- before all that is said
+        if count then counts[#counts + 1] = tonumber(count) end
+        if text == "name?\n* the room is full\nname?\n" then full = full + 1 end
+      end
+      leave(peers)
+      table.sort(counts)
+      assert.equal(SEATS, #counts)
+      assert.equal(GUESTS - SEATS, full)
+      for i, count in ipairs(counts) do assert.truthy(count >= i - 1 and count < SEATS) end
+    end, { workers = 2, seeds = 30 })
+  end)
+
+  it("tells all others what one said, in its order, in whatever order workers get to it", function()
+    world:close()
+    t.every_order(function(any)
+      local peers = {}
+      for i = 1, 4 do
+        peers[i] = any:connect(line, { worker = i % 2 + 1 })
+        peers[i]:send("guest" .. i .. "\n")
+      end
+      for _, peer in ipairs(peers) do peer:sent() end
+      for i, peer in ipairs(peers) do peer.link:put(i .. "a\n" .. i .. "b\n") end
+      any:run()
+      for i, peer in ipairs(peers) do
+        local text = peer:sent()
+        for j = 1, 4 do
+          local said = {}
+          for what in text:gmatch("guest" .. j .. ": (%w+)\n") do said[#said + 1] = what end
+          assert.same(i == j and {} or { j .. "a", j .. "b" }, said)
+        end
+      end
+      leave(peers)
+    end, { workers = 2, seeds = 20 })
   end)
 end)

@@ -103,6 +103,17 @@ describe("the command line", function()
       assert.equal("debug", ran.log.level)
     end)
 
+    it("takes the number of workers from the config, or from the command line; pairs run in one process", function()
+      main("run", file "gateway.lua")
+      assert.is_nil(ran.workers)
+      main("run", "--workers", "3", file "gateway.lua")
+      assert.equal(3, ran.workers)
+      main("run", "--listen", ":0", "--handler", "mirror")
+      assert.equal(0, ran.workers)
+      main("run", "--listen", ":0", "--handler", "mirror", "--workers=2")
+      assert.equal(2, ran.workers)
+    end)
+
     it("runs pairs of --listen and --handler in either order, each with its options", function()
       assert.same({ 0, "", "" }, { main("run",
         "--listen", ":0", "--handler", file "tlv.lua", "--option", "greeting=a=b",
@@ -143,6 +154,9 @@ describe("the command line", function()
       refused(2, "--listen needs a value", "run", "--listen")
       refused(2, "--option takes NAME=VALUE, not 'x'", "run", "--listen", ":0", "--handler", "x", "--option", "x")
       refused(2, "--option a=b must follow the --listen and --handler", "run", "--option", "a=b")
+      for _, wrong in ipairs { "-1", "1.5", "many" } do
+        refused(2, "--workers takes a whole number, 0 or more, not '" .. wrong .. "'", "run", "--workers", wrong, "x")
+      end
       refused(2, "unknown log level 'inof' (did you mean 'info'?)", "run", "--log-level", "inof", "x")
     end)
 

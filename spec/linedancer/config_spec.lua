@@ -27,7 +27,8 @@ describe("a config", function()
 
   it("has defaults for all but its listeners and workers", function()
     local c = assert(with "")
-    assert.same({ turn = 0.1, frame = 2^20, output = 2^20, connections = 10000, linger = 5, mailbox = 1000 }, c.limits)
+    assert.same({ turn = 0.1, frame = 2^20, output = 2^20, connections = 10000, linger = 5, mailbox = 1000,
+      heartbeat = 10 }, c.limits)
     assert.same({ 30, { level = "info" }, {}, "gateway.lua", files.dir },
       { c.drain, c.log, c.path, c.file, c.base_dir })
     assert.is_nil(c.workers)
@@ -107,6 +108,8 @@ describe("a config", function()
     refused("workers must be a whole number, 0 or more, not the string '2'", with "workers = '2'")
     refused("workers must be a whole number, 0 or more, not -1", with "workers = -1")
     refused("workers must be a whole number, 0 or more, not 1.5", with "workers = 1.5")
+    refused("workers must be at most 256, not 257", with "workers = 257")
+    refused("limits.heartbeat must be 0.1 seconds or more, not 0.05", with "limits = { heartbeat = 0.05 }")
     refused("drain must be seconds, 0 or more, not -1", with "drain = -1")
     refused("drain must be seconds, 0 or more, not inf", with "drain = math.huge")
     refused("limits must be a table, not 5", with "limits = 5")

@@ -3,16 +3,20 @@ local gateway = require "linedancer.gateway"
 local logged = require "spec.support.logged"
 local scratch = require "spec.support.scratch"
 
--- A plain luajit has no loop: what the gateway asks of the core is kept, and answered by ANSWER.
-local function run(config, answer)
+-- A plain luajit has no loop: what the gateway asks of the core is kept, and answered by ANSWER. PART may replace more
+-- functions of the core.
+local function run(config, answer, part)
   local asked, kept, code = {}, { listen = core.listen, run = core.run }, nil
+  for name, fn in pairs(part or {}) do
+    kept[name], core[name] = core[name], fn
+  end
   core.listen = answer or function(port)
     asked[#asked + 1] = port
     return #asked, 7000 + #asked
   end
   core.run = function(drain, connections) asked.ran, asked.connections = drain, connections end
   local lines = logged(function() code = gateway.run(config) end)
-  core.listen, core.run = kept.listen, kept.run
+  for name, fn in pairs(kept) do core[name] = fn end
   return code, asked, lines
 end
 
@@ -101,5 +105,64 @@ describe("gateway", function()
     assert.equal(1, code)
     assert.is_nil(asked.ran)
     assert.equal("cannot listen on 127.0.0.1:0: Address already in use", lines[1].text)
+  end)
+
+  it("starts nothing before all that is to run is known to be good", function()
+    _G.started = nil
+    assert.equal(1, (run(config("starts.lua", "bad.lua"))))
+    assert.is_nil(_G.started)
+  end)
+
+  it("refuses workers where nothing supervises them", function()
+    local c = config "good.lua"
+    c.workers = 2
+    local code, asked, lines = run(c)
+    assert.equal(1, code)
+    assert.is_nil(asked.ran)
+    assert.equal("workers = 2: only the program linedancer starts processes; here, set workers = 0", lines[1].text)
+  end)
+
+  it("as a worker joins the others before anything starts, and takes its share of the limits", function()
+    local c, joined = config "starts.lua", nil
+    c.workers, c.listen[1].max_connections, _G.started = 3, 10, nil
+    local code, asked, lines = run(c, nil, {
+      role = function() return "worker" end,
+      worker = function() return 1, 1, 3 end,
+      join = function() joined = _G.started or 0 end,
+    })
+    assert.equal(0, code)
+    assert.equal(0, joined)
+    assert.equal(1, _G.started)
+    assert.equal(4, asked[1].max)
+    assert.equal(4, asked.connections)
+    assert.same({}, lines) -- the supervisor says where it listens
+    _G.started = nil
+  end)
+
+  describe("as a plan", function()
+    local function propose(c)
+      local kept, text, code = core.propose, nil, nil
+      core.propose = function(proposed) text = proposed end
+      c.drain, c.log = 30, {}
+      c.limits.heartbeat = 10
+      local lines = logged(function() code = gateway.plan(c, "/handlers", { a = "b" }) end)
+      core.propose = kept
+      return code, text, lines
+    end
+
+    it("describes a config that is good, and starts and opens nothing", function()
+      _G.started = nil
+      local code, text = propose(config "starts.lua")
+      assert.equal(0, code)
+      assert.matches("11:127.0.0.1:0,10:starts.lua,1:0,4:1024,", text, 1, true)
+      assert.is_nil(_G.started)
+    end)
+
+    it("refuses one that is not", function()
+      local code, text, lines = propose(config("good.lua", "bad.lua"))
+      assert.equal(1, code)
+      assert.is_nil(text)
+      assert.matches("states is empty", lines[1].text)
+    end)
   end)
 end)

@@ -1,8 +1,8 @@
---- The gateway under measurement: one worker, and the one handler that BENCH_HANDLER names.
+--- The gateway under measurement: BENCH_WORKERS workers, by default 1, and the one handler that BENCH_HANDLER names.
 --
 --   BENCH_HANDLER=tests/bench/handlers/echo.lua build/linedancer run tests/bench/gateway.lua
 return {
-  workers = 1,
+  workers = tonumber(os.getenv "BENCH_WORKERS") or 1,
   limits = { connections = 20000 },
   listen = {
     { "127.0.0.1:0", handler = os.getenv("BENCH_HANDLER") or "tests/bench/handlers/echo.lua" },

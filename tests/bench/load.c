@@ -335,7 +335,7 @@ static void print_result(const struct load *l, const struct mark *from,
            "\"seconds\":%.6f,\"messages\":%llu,\"rate\":%.1f,",
            load_modes[o->mode], o->connections, o->depth, o->size, seconds,
            (unsigned long long)messages, (double)messages / seconds);
-    if (o->pid_count > 0)
+    if (o->pids.count > 0)
         printf("\"cpu_us\":%.4f,\"server_busy\":%.3f,",
                cpu * 1e6 / (double)messages, cpu / seconds);
     printf("\"load_busy\":%.3f,\"p50_us\":%.1f,\"p99_us\":%.1f,"
@@ -348,7 +348,7 @@ static void print_result(const struct load *l, const struct mark *from,
 
 static struct mark mark_now(const struct load *l)
 {
-    return take_mark(l->messages, l->options.pids, l->options.pid_count);
+    return take_mark(l->messages, &l->options.pids);
 }
 
 static void measure(struct load *l)

@@ -6,13 +6,14 @@
 #ifndef BENCH_LOAD_CLOCK_H
 #define BENCH_LOAD_CLOCK_H
 
+#include "option_values.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 #include <time.h>
 
 /* What the counters said at one end of the measured time. */
@@ -30,7 +31,7 @@ static _Noreturn void die(const char *format, ...)
 {
     va_list args;
 
-    fputs("load: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
@@ -53,28 +54,28 @@ static inline uint64_t now_ns(void)
 }
 
 /* Seconds of CPU that the server's processes have used, all threads. */
-static inline double server_cpu(const pid_t *pids, unsigned count)
+static inline double server_cpu(const struct option_pids *pids)
 {
     clockid_t id;
     double sum = 0;
     unsigned i;
     int err;
 
-    for (i = 0; i < count; i++) {
-        err = clock_getcpuclockid(pids[i], &id);
+    for (i = 0; i < pids->count; i++) {
+        err = clock_getcpuclockid(pids->pid[i], &id);
         if (err)
-            die("server process %d: %s", (int)pids[i], strerror(err));
+            die("server process %d: %s", (int)pids->pid[i], strerror(err));
         sum += (double)clock_ns(id) / 1e9;
     }
     return sum;
 }
 
-static inline struct mark take_mark(uint64_t messages, const pid_t *pids,
-                                    unsigned count)
+static inline struct mark take_mark(uint64_t messages,
+                                    const struct option_pids *pids)
 {
     return (struct mark){.time = now_ns(),
                          .messages = messages,
-                         .server_cpu = server_cpu(pids, count),
+                         .server_cpu = server_cpu(pids),
                          .own_cpu =
                              (double)clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9};
 }

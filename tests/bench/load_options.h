@@ -5,14 +5,11 @@
 #ifndef BENCH_LOAD_OPTIONS_H
 #define BENCH_LOAD_OPTIONS_H
 
+#include "option_values.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <getopt.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 
 enum load_mode {
     LOAD_ECHO,
@@ -21,8 +18,6 @@ enum load_mode {
     LOAD_CONNCLOSE,
     LOAD_IDLE
 };
-
-enum { LOAD_PIDS_MAX = 64 };
 
 struct load_options {
     struct sockaddr_in address;
@@ -33,8 +28,7 @@ struct load_options {
     double seconds;
     double warmup;
     double timeout;
-    unsigned pid_count;
-    pid_t pids[LOAD_PIDS_MAX];
+    struct option_pids pids;
 };
 
 static const char *const load_modes[] = {"echo", "framed", "lines", "connclose",
@@ -63,28 +57,6 @@ static const char load_help[] =
     "  --pid PID[,PID]    processes whose CPU time to report\n"
     "  --help\n";
 
-static _Noreturn void load_usage(const char *what, const char *value)
-{
-    fprintf(stderr, "load: %s: %s (--help lists the options)\n", what, value);
-    exit(2);
-}
-
-static double load_number(const char *name, const char *text, double min,
-                          double max)
-{
-    char *end;
-    double value;
-
-    errno = 0;
-    value = strtod(text, &end);
-    if (errno || end == text || *end || !(value >= min && value <= max)) {
-        fprintf(stderr, "load: --%s wants a number from %g to %g, not '%s'\n",
-                name, min, max, text);
-        exit(2);
-    }
-    return value;
-}
-
 static enum load_mode load_mode_named(const char *text)
 {
     size_t i;
@@ -92,59 +64,47 @@ static enum load_mode load_mode_named(const char *text)
     for (i = 0; i < sizeof(load_modes) / sizeof(load_modes[0]); i++)
         if (strcmp(text, load_modes[i]) == 0)
             return (enum load_mode)i;
-    load_usage("no such mode", text);
-}
-
-static void load_pids(struct load_options *o, char *text)
-{
-    char *item, *rest = NULL;
-
-    for (item = strtok_r(text, ",", &rest); item;
-         item = strtok_r(NULL, ",", &rest)) {
-        if (o->pid_count == LOAD_PIDS_MAX)
-            load_usage("too many processes, from", item);
-        o->pids[o->pid_count++] = (pid_t)load_number("pid", item, 1, 1 << 22);
-    }
+    option_usage("no such mode", text);
 }
 
 static void load_option(struct load_options *o, const char *name, char *value)
 {
     if (strcmp(name, "host") == 0) {
         if (inet_pton(AF_INET, value, &o->address.sin_addr) != 1)
-            load_usage("not a numeric IPv4 address", value);
+            option_usage("not a numeric IPv4 address", value);
     } else if (strcmp(name, "port") == 0) {
         o->address.sin_port =
-            htons((uint16_t)load_number(name, value, 1, 65535));
+            htons((uint16_t)option_number(name, value, 1, 65535));
     } else if (strcmp(name, "mode") == 0) {
         o->mode = load_mode_named(value);
     } else if (strcmp(name, "connections") == 0) {
-        o->connections = (unsigned)load_number(name, value, 1, 100000);
+        o->connections = (unsigned)option_number(name, value, 1, 100000);
     } else if (strcmp(name, "depth") == 0) {
-        o->depth = (unsigned)load_number(name, value, 1, 10000);
+        o->depth = (unsigned)option_number(name, value, 1, 10000);
     } else if (strcmp(name, "size") == 0) {
-        o->size = (size_t)load_number(name, value, 1, 1 << 24);
+        o->size = (size_t)option_number(name, value, 1, 1 << 24);
     } else if (strcmp(name, "seconds") == 0) {
-        o->seconds = load_number(name, value, 0.01, 86400);
+        o->seconds = option_number(name, value, 0.01, 86400);
     } else if (strcmp(name, "warmup") == 0) {
-        o->warmup = load_number(name, value, 0, 86400);
+        o->warmup = option_number(name, value, 0, 86400);
     } else if (strcmp(name, "timeout") == 0) {
-        o->timeout = load_number(name, value, 0.1, 86400);
+        o->timeout = option_number(name, value, 0.1, 86400);
     } else {
-        load_pids(o, value);
+        option_pids(&o->pids, value);
     }
 }
 
 static void load_check(struct load_options *o)
 {
     if (o->address.sin_port == 0)
-        load_usage("missing", "--port");
+        option_usage("missing", "--port");
     if (o->mode == LOAD_LINES && o->size < 8)
-        load_usage("lines want", "--size 8 or more");
+        option_usage("lines want", "--size 8 or more");
     if ((o->mode == LOAD_CONNCLOSE || o->mode == LOAD_IDLE) && o->depth != 1)
-        load_usage("one message per connection in mode", load_modes[o->mode]);
+        option_usage("one message per connection in mode", load_modes[o->mode]);
     if ((double)o->size * o->depth * o->connections > (double)(1U << 30))
-        load_usage("over 1 GB in flight",
-                   "reduce --size, --depth or --connections");
+        option_usage("over 1 GB in flight",
+                     "reduce --size, --depth or --connections");
 }
 
 /* Fill O from the command line, or exit. */
@@ -173,11 +133,11 @@ static void load_parse(struct load_options *o, int argc, char **argv)
             exit(0);
         }
         if (c != 'o')
-            load_usage("cannot start", "wrong option");
+            option_usage("cannot start", "wrong option");
         load_option(o, known[which].name, optarg);
     }
     if (optind < argc)
-        load_usage("unexpected argument", argv[optind]);
+        option_usage("unexpected argument", argv[optind]);
     load_check(o);
 }
 

@@ -10,17 +10,18 @@ import sys
 
 LAYERS = [
     {"ld", "value"},
-    {"log", "buf", "chain", "blob", "format"},
-    {"unpack", "pack", "timer", "transport", "sock", "memory", "tls"},
+    {"log", "buf", "chain", "blob", "format", "names", "outbox", "seat"},
+    {"unpack", "pack", "timer", "transport", "sock", "memory", "nowhere", "tls",
+     "plan"},
     {"listener", "dial", "conn", "pool", "channel"},
-    {"worker", "control", "gateway", "linedancer"},
+    {"worker", "control", "gateway", "linedancer", "bus", "supervisor"},
     {"bind"},
     {"main"},
 ]
 LUA_HEADERS = {"lua.h", "lauxlib.h", "lualib.h", "luaconf.h", "luajit.h"}
 LUA_USERS = {"bind"}
 EV_USERS = {"sock", "listener", "dial", "conn", "worker", "control", "gateway",
-            "bind", "main"}
+            "bind", "bus", "main"}
 # What LuaJIT itself brings, less what would let a handler see a pointer.
 BUILT_IN = {"bit", "string.buffer", "table.new", "table.clear"}
 

@@ -3,7 +3,7 @@ local config = require "linedancer.config"
 local shape = require "linedancer.shape"
 local suggest = require "linedancer.suggest"
 
-local RUN = { "--handler", "--help", "--listen", "--log-level", "--option" }
+local RUN = { "--handler", "--help", "--listen", "--log-level", "--option", "--workers" }
 
 local M = {}
 
@@ -66,6 +66,14 @@ local function level(text)
   refuse("%s", suggest.unknown("log level", text, config.LEVELS))
 end
 
+local function workers(text)
+  local count = tonumber(text)
+  if not count or count < 0 or count % 1 ~= 0 then
+    refuse("--workers takes a whole number, 0 or more, not '%s'", text)
+  end
+  return count
+end
+
 local function run(argv)
   local parsed = { pairs = {} }
   each(argv, RUN, function(name, value)
@@ -77,6 +85,8 @@ local function run(argv)
       option(parsed.pairs, value)
     elseif name == "--log-level" then
       parsed.log_level = level(value)
+    elseif name == "--workers" then
+      parsed.workers = workers(value)
     elseif parsed.config then
       refuse("run takes one config, but got '%s' and '%s'", parsed.config, value)
     else
@@ -90,7 +100,8 @@ local function run(argv)
   return parsed
 end
 
---- { config =, log_level =, pairs = { { listen =, handler =, options = { { name, text }... } }... } }, or nil, message.
+--- { config =, log_level =, workers =, pairs = { { listen =, handler =, options = { { name, text }... } }... } }, or
+-- nil and a message.
 M.run = shape.guard(run)
 
 local function plain(argv)

@@ -20,15 +20,17 @@ Example: linedancer run --listen :7000 --handler echo
 ]]
 
 TEXTS.run = [[
-Usage: linedancer run CONFIG [--log-level LEVEL]
-       linedancer run --listen ADDRESS --handler HANDLER [--option NAME=VALUE]... [--log-level LEVEL]
+Usage: linedancer run CONFIG [--workers N] [--log-level LEVEL]
+       linedancer run --listen ADDRESS --handler HANDLER [--option NAME=VALUE]... [--workers N] [--log-level LEVEL]
 
-Serve until SIGTERM or SIGINT. --listen and --handler may be repeated in pairs; an --option belongs to the pair
-before it.
+Serve until SIGTERM or SIGINT, which let connections finish; a second one, or SIGQUIT, stops at once.
+--listen and --handler may be repeated in pairs; an --option belongs to the pair before it.
 
   --listen ADDRESS       127.0.0.1:7000, [::1]:7000, :7000 (all interfaces), unix:/run/x.sock; port 0 is any free one
   --handler HANDLER      the path of a Lua file, or a module name such as echo
   --option NAME=VALUE    set an option that the handler declares
+  --workers N            worker processes; 0 runs everything in one. A config says it by itself: one per processor
+                         unless it has workers. Without a config the default is 0
   --log-level LEVEL      debug, info, warn or error
 
 Example: linedancer run --listen 127.0.0.1:7000 --handler ./tlv.lua --option greeting=HELLO

@@ -18,6 +18,10 @@ local M = {}
 
 local TAIL = [[
 
+function M.values(conn)
+  return $conn
+end
+
 function M.text_values()
   return $text
 end

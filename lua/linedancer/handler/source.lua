@@ -1,6 +1,7 @@
 --- handler/source: finds Lua files, reads them as text, and runs them.
 --
--- Knows nothing of what a handler is. Bytecode is refused: LuaJIT does not verify it, so it could do anything.
+-- What one process reads can be recorded, and served to another in place of the disk. Knows nothing of what a handler
+-- is. Bytecode is refused: LuaJIT does not verify it, so it could do anything.
 local shape = require "linedancer.shape"
 
 local IS_DIRECTORY = 21
@@ -19,14 +20,23 @@ function M.join(dir, name)
   return (dir:gsub("/+$", "")) .. "/" .. (name:gsub("^%./", ""))
 end
 
---- The text of FILENAME, or nil and a message.
-function M.read(filename)
+local recorded, served -- texts by path, or nil
+
+local function read_disk(filename)
   local file, err = io.open(filename, "rb")
   if not file then return nil, "cannot open " .. err end
   local text, why = file:read("*a")
   file:close()
   if not text then return nil, ("cannot read %s: %s"):format(filename, why) end
+  if recorded then recorded[filename] = text end
   return text
+end
+
+--- The text of FILENAME, or nil and a message.
+function M.read(filename)
+  if not served then return read_disk(filename) end
+  if served[filename] then return served[filename] end
+  return nil, ("cannot open %s: it is not among the files that this gateway was started with"):format(filename)
 end
 
 --- TEXT compiled, or nil and a message. LuaJIT itself skips a byte order mark and a first line that opens with #, and
@@ -51,14 +61,67 @@ local function explain(err)
   return tostring(err) .. "\n" .. table.concat(lines, "\n")
 end
 
+local depth = 0
+
+--- Is a file being run, so that what it defines is not there yet?
+function M.loading() return depth > 0 end
+
 --- Run CHUNK: true and its first result, or false and the error with its traceback.
 function M.call(chunk, ...)
   local args, n = { ... }, select("#", ...)
-  return xpcall(function() return (chunk(unpack(args, 1, n))) end, explain)
+  depth = depth + 1
+  local ok, result = xpcall(function() return (chunk(unpack(args, 1, n))) end, explain)
+  depth = depth - 1
+  return ok, result
 end
 
--- 1 for a file that can be read, 2 for a directory.
+local function served_module(name)
+  if not served then return nil end
+  local tail = name:gsub("%.", "/")
+  for template in package.path:gmatch "[^;]+" do
+    local filename = template:gsub("?", (tail:gsub("%%", "%%%%")))
+    if served[filename] then return filename end
+  end
+end
+
+-- Takes the place of the loader of Lua files. A module that nothing had required when the recording ended is on the
+-- disk, if anywhere.
+local function load_module(name)
+  local filename = served_module(name)
+  local text, message = filename and served[filename], nil
+  if not filename then
+    filename, message = package.searchpath(name, package.path)
+    if not filename then return message end
+    text, message = read_disk(filename)
+  end
+  local chunk = text
+  if text then chunk, message = M.compile(text, "@" .. filename) end
+  if not chunk then error(("error loading module '%s' from file '%s':\n\t%s"):format(name, filename, message), 0) end
+  return chunk
+end
+
+--- Keep every file that is read from now on, and every module that is required, in the table that is returned: texts
+-- by path.
+function M.record()
+  recorded = {}
+  package.loaders[2] = load_module
+  return recorded
+end
+
+--- Read from FILES, a table of texts by path, and nothing else, from now on.
+function M.serve(files)
+  served = files
+  package.loaders[2] = load_module
+end
+
+local function served_kind(filename)
+  if served[filename] then return "file" end
+  return served[filename:gsub("/+$", "") .. "/init.lua"] and "directory" or nil
+end
+
+-- "file" for one that can be read, "directory", or nil.
 local function kind(filename)
+  if served then return served_kind(filename) end
   local file = io.open(filename, "rb")
   if not file then return nil end
   local _, _, code = file:read(1)

@@ -7,6 +7,7 @@ import statistics
 
 from . import measure, servers
 from .processes import Failure
+from .report import BEST_PEER
 from .servers import Missing
 
 IDLE_ROUNDS = 3
@@ -31,10 +32,12 @@ class Result:
 
 
 class Table:
-    """One table of a row: its results, and how a server is sampled."""
+    """One table of a row: its results, how a server is sampled, and which
+    number of a sample is its cost."""
 
-    def __init__(self, title, entrants, sample):
+    def __init__(self, title, entrants, sample, cost="cpu_us"):
         self.title = title
+        self.cost = cost
         self.results = [Result(entrant) for entrant in entrants]
         self.sample = sample
 
@@ -43,8 +46,10 @@ def start(result, prepare, progress):
     """A started and prepared server, or None with the trouble noted."""
     server = None
     try:
-        server = servers.start(result.entrant.peer, result.entrant.mode)
+        entrant = result.entrant
+        server = servers.start(entrant.server or entrant.peer, entrant.mode)
         prepare(server)
+        server.process.look_again()
         return server
     except (Missing, Failure) as error:
         result.give_up(error, progress)
@@ -54,23 +59,26 @@ def start(result, prepare, progress):
 
 
 def schedule(results, turns):
-    """The first and ours in turn; then the first and each peer, twice."""
-    ours = [r for r in results if r.entrant.peer == "linedancer"]
+    """The first and ours in turn; then the first and each peer, twice. Where
+    peers set the goal, all are measured as often as ours."""
+    if any(r.entrant.goal == BEST_PEER for r in results):
+        return results * turns + [results[0]]
+    ours = [r for r in results[1:] if r.entrant.peer == "linedancer"]
     peers = [r for r in results[1:] if r not in ours]
     return (([results[0]] + ours) * turns
             + ([results[0]] + peers) * (2 if peers else 0) + [results[0]])
 
 
-def compare(timeline, first):
+def compare(timeline, first, cost):
     """The ratios of a round: each sample to the mean of the first's before
     and after it, so that a drift of the machine cancels out."""
     ratios = {}
     for at, (result, sample) in enumerate(timeline):
-        before = [s["cpu_us"] for r, s in timeline[:at] if r is first][-1:]
-        after = [s["cpu_us"] for r, s in timeline[at + 1:] if r is first][:1]
+        before = [s[cost] for r, s in timeline[:at] if r is first][-1:]
+        after = [s[cost] for r, s in timeline[at + 1:] if r is first][:1]
         if before or after:
             ratios.setdefault(result, []).append(
-                sample["cpu_us"] / statistics.mean(before + after))
+                sample[cost] / statistics.mean(before + after))
     for result, found in ratios.items():
         result.ratios.append(found)
 
@@ -89,7 +97,7 @@ def play(table, running, turns, progress):
             continue
         result.samples.append(sample)
         timeline.append((result, sample))
-    compare(timeline, table.results[0])
+    compare(timeline, table.results[0], table.cost)
 
 
 def spread_trouble(tables):
@@ -132,6 +140,48 @@ def throughput(row, entrants, options, progress):
                    options.turns, progress)
 
 
+def workers(row, entrants, options, progress):
+    def sample(server):
+        return measure.throughput_of_two(server, row.load, options.seconds,
+                                         0.05)
+
+    def warm_up(server):
+        measure.throughput_of_two(server, row.load, options.warmup, 0)
+
+    return compete([Table(None, entrants, sample)], warm_up, options,
+                   options.turns, progress)
+
+
+def messages(_row, entrants, options, progress):
+    """The servers measure themselves, for a number of round trips that fills
+    the time; which kind is the second of their mode."""
+    trips = {}
+
+    def prepare(server):
+        measure.messages(server, server.mode[1], measure.TRIPS)
+        rate = measure.messages(server, server.mode[1], measure.TRIPS)["rate"]
+        trips[server] = int(rate * options.seconds) + 1
+
+    def sample(server):
+        return measure.messages(server, server.mode[1], trips[server])
+
+    return compete([Table(None, entrants, sample)], prepare, options,
+                   options.turns, progress)
+
+
+def fanout(row, entrants, options, progress):
+    """Blobs are too few a second for short samples, and a sample holds whole
+    merge windows."""
+    def sample(server):
+        return measure.fanout(server, row.load, options.fanout_seconds)
+
+    def warm_up(server):
+        measure.fanout(server, row.load, options.fanout_seconds)
+
+    return compete([Table(None, entrants, sample, "cpu_s_gb")], warm_up,
+                   options, options.fanout_turns, progress)
+
+
 def redis(row, entrants, options, progress):
     """As many operations of a kind for each as the first does in the time."""
     servers.need("redis-tools", "redis-benchmark")
@@ -169,4 +219,5 @@ def idle(row, entrants, options, progress):
     return [table]
 
 
-CONTESTS = {"throughput": throughput, "idle": idle, "redis": redis}
+CONTESTS = {"throughput": throughput, "idle": idle, "redis": redis,
+            "workers": workers, "messages": messages, "fanout": fanout}

@@ -3,6 +3,7 @@ redis-benchmark. Each returns a dict of numbers, or raises Failure."""
 
 import csv
 import json
+import socket
 import subprocess
 import time
 
@@ -11,6 +12,7 @@ from .processes import LOAD_CORE, Failure, Process
 
 IDLE_CONNECTIONS = 5000
 PATIENCE = 60.0
+TRIPS = 20000  # round trips of messages before any are measured
 SETTLE_TIMEOUT = 3.0
 REDIS_KEYS = (1000, 100000)  # in the cache, and not
 REDIS_VALUE = "v:__rand_int__:" + "x" * 25  # __rand_int__ becomes 12 digits
@@ -26,11 +28,16 @@ def run_against(server, command):
             error, server.process.tail(2))) from error
 
 
+def client(name, server):
+    """The command of a load generator that watches the server's CPU time."""
+    return [servers.program(name), "--port", str(server.port), "--pid",
+            ",".join(map(str, server.process.pids()))]
+
+
 def load(server, arguments, *more):
     """Run the load generator against a server."""
-    return json.loads(run_against(server, [
-        servers.program("load"), "--port", str(server.port), "--pid",
-        ",".join(map(str, server.process.pids()))] + arguments + list(more)))
+    return json.loads(run_against(
+        server, client("load", server) + arguments + list(more)))
 
 
 def probe(server):
@@ -42,6 +49,54 @@ def probe(server):
 def throughput(server, arguments, seconds, warmup):
     return load(server, arguments, "--connections", "50", "--seconds",
                 str(seconds), "--warmup", str(warmup))
+
+
+def throughput_of_two(server, arguments, seconds, warmup):
+    """The same connections from two processes, as one load may be slower
+    than two workers. Both see the CPU time of the whole server."""
+    command = client("load", server) + arguments + [
+        "--connections", "25", "--seconds", str(seconds), "--warmup",
+        str(warmup)]
+    loads = []
+    try:
+        for core in processes.pairs()[1]:
+            loads.append(Process(command, cores=[core]))
+        found = [json.loads(process.finish()) for process in loads]
+    finally:
+        for process in loads:
+            process.stop()
+    return {"rate": sum(one["rate"] for one in found),
+            "cpu_us": 1 / sum(1 / one["cpu_us"] for one in found),
+            "p50_us": max(one["p50_us"] for one in found),
+            "p99_us": max(one["p99_us"] for one in found)}
+
+
+def messages(server, style, trips):
+    """The server makes so many round trips and says how long they took."""
+    pids = server.process.pids()
+    try:
+        with socket.create_connection(("127.0.0.1", server.port),
+                                      PATIENCE) as sock:
+            before = processes.cpu_seconds(pids)
+            sock.sendall(b"%s %d\n" % (style.encode(), trips))
+            with sock.makefile() as answers:
+                said = answers.readline()
+            cpu = processes.cpu_seconds(pids) - before
+    except OSError as error:
+        server.process.check()
+        raise Failure("messages: %s" % error) from error
+    try:
+        seconds = float(said)
+    except ValueError as error:
+        raise Failure("not seconds: %r\n%s" % (
+            said, server.process.tail(2))) from error
+    return {"cpu_us": cpu * 1e6 / trips, "rate": trips / seconds}
+
+
+def fanout(server, arguments, seconds):
+    return json.loads(run_against(
+        server, client("fanout_load", server) + arguments + [
+            "--seconds", str(seconds), "--warmup", "0.35"]))
 
 
 def settled_memory(server):
@@ -60,7 +115,7 @@ def idle(server, arguments):
     before = settled_memory(server)
     command = [servers.program("load"), "--port", str(server.port),
                "--connections", str(IDLE_CONNECTIONS)] + arguments
-    holder = Process(command, core=LOAD_CORE, stdin=subprocess.PIPE)
+    holder = Process(command, cores=[LOAD_CORE], stdin=subprocess.PIPE)
     try:
         holder.wait_for("^ready$")
         after = settled_memory(server)

@@ -34,10 +34,18 @@ def use_all_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def pin(core):
-    """Keep to one core, if there are two; for a child, before it runs."""
+def pin(*cores):
+    """Keep to these cores, if there are two; for a child, before it runs."""
     if len(os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
+
+
+def pairs():
+    """Cores for two workers and cores for two loads: apart where there are
+    four, else the second worker shares a core with the loads."""
+    if len(os.sched_getaffinity(0)) >= 4:
+        return (SERVER_CORE, 2), (LOAD_CORE, 3)
+    return (SERVER_CORE, LOAD_CORE), (LOAD_CORE, LOAD_CORE)
 
 
 def listener():
@@ -71,9 +79,9 @@ def run(command, timeout=60.0):
 
 
 class Process:
-    """A child on a core of its own, its output in a file."""
+    """A child on cores of its own, its output in a file."""
 
-    def __init__(self, command, core=SERVER_CORE, env=None, pass_fds=(),
+    def __init__(self, command, cores=(SERVER_CORE,), env=None, pass_fds=(),
                  **options):
         self.command = command
         self.family = []
@@ -83,7 +91,7 @@ class Process:
 
         def prepare():
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            pin(core)
+            pin(*cores)
 
         try:
             self.popen = subprocess.Popen(
@@ -123,6 +131,27 @@ class Process:
         return self.fail("did not say /%s/ within %g s"
                          % (pattern, START_TIMEOUT))
 
+    def wait_to_listen(self, port):
+        """For a server that does not say when it is ready."""
+        end_at = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end_at:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                self.check()
+                time.sleep(0.02)
+        self.fail("did not listen within %g s" % START_TIMEOUT)
+
+    def finish(self, timeout=60.0):
+        """What a child said that ends by itself."""
+        try:
+            if self.popen.wait(timeout) != 0:
+                self.fail("failed")
+        except subprocess.TimeoutExpired:
+            self.fail("was not done within %g s" % timeout)
+        return self.said()
+
     def pids(self):
         """The process, what it started, and what that started, once that
         stays the same from one look to the next."""
@@ -133,6 +162,10 @@ class Process:
                 now, self.family = self.family, descendants(self.popen.pid)
                 time.sleep(0.05)
         return self.family
+
+    def look_again(self):
+        """What serves may have been started after what listens."""
+        self.family = []
 
     def stop(self):
         if self not in _running:

@@ -5,9 +5,13 @@ import platform
 import statistics
 import sys
 
-# CPU per message and ratio are medians over all samples; "rounds" are the
+# Cost and ratio are medians over all samples; "rounds" are the
 # lowest and highest median of a round.
+BEST_PEER = "the best peer"  # as a goal: cost no more than it
+
 COLUMNS = "  %-20s %10s %8s %15s %12s %9s %9s"
+HEADS = {"messages": ("CPU us", "trips/s"),
+         "fanout": ("CPU s/GB", "blobs/s")}
 IDLE_COLUMNS = "  %-20s %12s %19s %12s"
 
 
@@ -15,24 +19,43 @@ def median(result, key):
     return statistics.median(sample[key] for sample in result.samples)
 
 
-def goal(entrant, value, unit):
-    if entrant.goal is None:
+def goal(most, value, unit):
+    if most is None:
         return ""
-    return "   goal <= %g %s: %s" % (
-        entrant.goal, unit, "met" if value <= entrant.goal else "MISSED")
+    return "   goal <= %.4g %s: %s" % (
+        most, unit, "met" if value <= most else "MISSED")
 
 
-def cpu_line(result, unit):
+def ratio_of(result):
+    ratios = sum(result.ratios, [])
+    return statistics.median(ratios) if ratios else None
+
+
+def best_peer(results):
+    """The lowest ratio that is neither a yardstick's nor ours, if any."""
+    return min((ratio_of(result) for result in results
+                if result.ratios and result.entrant.peer
+                not in ("raw", "linedancer")), default=None)
+
+
+def latency(result, key):
+    return "%.0f" % median(result, key) if key in result.samples[0] else "-"
+
+
+def cpu_line(result, contents, unit):
     entrant = result.entrant
-    ratios = [statistics.median(found) for found in result.ratios]
-    ratio = statistics.median(sum(result.ratios, [])) if ratios else None
+    rounds = [statistics.median(found) for found in result.ratios]
+    ratio = ratio_of(result)
+    most = entrant.goal
+    if most == BEST_PEER:
+        most = best_peer(contents.results)
     return COLUMNS % (
-        entrant.label, "%.3f" % median(result, "cpu_us"),
+        entrant.label, "%.3f" % median(result, contents.cost),
         "%.3f" % ratio if ratio else "-",
-        "%.2f-%.2f" % (min(ratios), max(ratios)) if ratios else "-",
-        "%.0f" % median(result, "rate"), "%.0f" % median(result, "p50_us"),
-        "%.0f" % median(result, "p99_us")) + (
-            goal(entrant, ratio, unit) if ratio else "")
+        "%.2f-%.2f" % (min(rounds), max(rounds)) if rounds else "-",
+        "%.0f" % median(result, "rate"), latency(result, "p50_us"),
+        latency(result, "p99_us")) + (
+            goal(most, ratio, unit) if ratio else "")
 
 
 def idle_line(result, unit):
@@ -41,8 +64,8 @@ def idle_line(result, unit):
     return IDLE_COLUMNS % (
         result.entrant.label, "%.0f" % value,
         "%.0f-%.0f" % (min(private), max(private)),
-        "%.0f" % median(result, "resident")) + goal(result.entrant, value,
-                                                    unit)
+        "%.0f" % median(result, "resident")) + goal(result.entrant.goal,
+                                                    value, unit)
 
 
 def table(row, contents):
@@ -54,12 +77,13 @@ def table(row, contents):
     if idle:
         lines.append(IDLE_COLUMNS % ("", "bytes each", "rounds", "resident"))
     else:
-        lines.append(COLUMNS % ("", "CPU us", row.goal_unit, "rounds",
-                                "per second", "p50 us", "p99 us"))
+        cost, rate = HEADS.get(row.kind, ("CPU us", "per second"))
+        lines.append(COLUMNS % ("", cost, row.goal_unit, "rounds", rate,
+                                "p50 us", "p99 us"))
     for result in contents.results:
         if result.samples:
-            lines.append((idle_line if idle else cpu_line)(result,
-                                                           row.goal_unit))
+            lines.append(idle_line(result, row.goal_unit) if idle else
+                         cpu_line(result, contents, row.goal_unit))
         if result.trouble:
             lines.append("  %-20s %s" % (
                 result.entrant.label,

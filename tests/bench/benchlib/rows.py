@@ -3,10 +3,13 @@
 from collections import namedtuple
 
 from benchlib.measure import REDIS_KEYS
+from benchlib.report import BEST_PEER
 
 # label in the table, peer as --only knows it, what the peer is started with,
-# and for our own the ratio that we hold ourselves to.
-Entrant = namedtuple("Entrant", "label peer mode goal", defaults=[None])
+# for our own the ratio that we hold ourselves to, and who of servers.START
+# starts it, if not the peer's first.
+Entrant = namedtuple("Entrant", "label peer mode goal server",
+                     defaults=[None, None])
 
 Row = namedtuple("Row", "name kind title load entrants goal_unit",
                  defaults=["x raw"])
@@ -27,6 +30,33 @@ def echoes(goal, strings_goal=None):
     ]
 
 
+def workers(handler):
+    return [Entrant("%d worker%s" % (n, "s" * (n > 1)), "linedancer",
+                    (handler, n), None, "linedancer workers")
+            for n in (1, 2)]
+
+
+def messages(where):
+    """Erlang's call is gen_server's, with monitor and timeout, as ours is."""
+    return [Entrant("%s %s" % (peer, style), peer, (where, style), None,
+                    peer + " messages")
+            for peer, style in (("erlang", "send"), ("linedancer", "send"),
+                                ("linedancer", "call"), ("erlang", "call"))]
+
+
+def fanouts(goal):
+    return [Entrant("raw send()", "raw", "", None, "raw fanout"),
+            Entrant("linedancer", "linedancer", "fanout", goal)]
+
+
+PROXIES = [
+    Entrant("raw read and send", "raw", "", None, "raw proxy"),
+    Entrant("linedancer", "linedancer", "", BEST_PEER, "linedancer proxy"),
+    Entrant("nginx stream", "nginx", "", None, "nginx proxy"),
+    Entrant("haproxy", "haproxy", "", None, "haproxy proxy"),
+]
+
+# Rows may share a name: they are asked for together.
 ROWS = [
     Row("echo1", "throughput",
         "64-byte echo, one message in flight, 50 connections",
@@ -73,7 +103,45 @@ ROWS = [
             Entrant("redis-server", "redis", ""),
             Entrant("linedancer resp", "linedancer", "resp", 1.00),
         ], "x redis"),
+    Row("workers", "workers",
+        "two workers beside one: 64-byte echo, one in flight, 50 connections "
+        "of two loads, which share a core with a worker unless there are four",
+        ["--mode", "echo", "--size", "64", "--depth", "1"],
+        workers("echo_slices"), "x one"),
+    Row("workers", "workers",
+        "two workers beside one: u32be-framed, 64-byte bodies, 16 in flight",
+        ["--mode", "framed", "--size", "64", "--depth", "16"],
+        workers("framed_slices"), "x one"),
+    Row("messages", "messages",
+        "round trip between two coroutines of a worker, two processes of a "
+        "scheduler (+S 1)", None, messages("within"), "x erlang"),
+    Row("messages", "messages",
+        "round trip between coroutines of two workers; Erlang: between "
+        "processes pinned to two schedulers of one node (+S 2)", None,
+        messages("across"), "x erlang"),
+    Row("fanout", "fanout",
+        "300 followers, 7 KB blobs at 74/s, each sent at once",
+        ["--followers", "300", "--rate", "74"], fanouts(1.10)),
+    Row("fanout", "fanout",
+        "300 followers, 7 KB blobs at 74/s, merged over 350 ms",
+        ["--followers", "300", "--rate", "74", "--merge", "350"],
+        fanouts(1.30)),
+    Row("fanout", "fanout",
+        "4000 followers, 7 KB blobs at 15/s, as a core cannot send 74, each "
+        "at once", ["--followers", "4000", "--rate", "15"], fanouts(1.10)),
+    Row("fanout", "fanout",
+        "4000 followers, 7 KB blobs at 74/s, merged over 350 ms",
+        ["--followers", "4000", "--rate", "74", "--merge", "350"],
+        fanouts(1.30)),
+    Row("proxy", "throughput",
+        "TCP proxy before the raw echo: 64 bytes, one in flight, 50 "
+        "connections, CPU of the proxy alone",
+        ["--mode", "echo", "--size", "64", "--depth", "1"], PROXIES),
+    Row("proxy", "throughput",
+        "TCP proxy before the raw echo: 16 KB, one in flight, 50 connections, "
+        "CPU of the proxy alone",
+        ["--mode", "echo", "--size", "16384", "--depth", "1"], PROXIES),
 ]
 
-NAMES = [row.name for row in ROWS]
+NAMES = list(dict.fromkeys(row.name for row in ROWS))
 PEERS = sorted({entrant.peer for row in ROWS for entrant in row.entrants})

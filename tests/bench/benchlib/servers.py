@@ -14,6 +14,7 @@ BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(os.path.dirname(BENCH))
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build"))
 PEERS = os.path.join(BENCH, "peers")
+NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 PORT = r"^port (\d+)"
 PORT_OF_LISTENER = r'^(?=.*listening).*address="?127\.0\.0\.1:(\d+)'
 
@@ -25,14 +26,19 @@ class Missing(Exception):
 
 
 class Server:
-    """A process that listens on PORT of 127.0.0.1."""
+    """A process that listens on PORT of 127.0.0.1, and what it needs BESIDE
+    itself, which is not measured."""
 
-    def __init__(self, process, port):
+    def __init__(self, process, port, beside=None):
         self.process = process
         self.port = port
+        self.beside = beside
+        self.mode = None
 
     def stop(self):
         self.process.stop()
+        if self.beside:
+            self.beside.stop()
 
 
 def program(name):
@@ -70,16 +76,30 @@ def raw(_mode):
     return started([program("raw")])
 
 
-def linedancer(handler):
+def linedancer(handler, workers=1, env=None):
     """HANDLER is a module, or a file beside this one."""
     binary = os.path.join(BUILD, "linedancer")
     if not os.path.exists(binary):
         raise Missing("not built: " + os.path.relpath(binary))
     path = os.path.join(BENCH, "handlers", handler + ".lua")
+    cores = [processes.SERVER_CORE]
+    if workers > 1:
+        cores = processes.pairs()[0]
     return started([binary, "run", os.path.join(BENCH, "gateway.lua")],
-                   PORT_OF_LISTENER, cwd=ROOT,
-                   env={"BENCH_HANDLER":
-                        path if os.path.exists(path) else handler})
+                   PORT_OF_LISTENER, cwd=ROOT, cores=cores,
+                   env=dict(env or {}, BENCH_WORKERS=str(workers),
+                            BENCH_HANDLER=path if os.path.exists(path)
+                            else handler))
+
+
+def linedancer_workers(mode):
+    handler, workers = mode
+    return linedancer(handler, workers)
+
+
+def linedancer_messages(mode):
+    where, _ = mode
+    return linedancer("messages", 2 if where == "across" else 1)
 
 
 def haproxy(mode):
@@ -94,14 +114,27 @@ def haproxy(mode):
         return Server(process, port)
 
 
-def erlang(mode):
+def erl(module, mode, *options, **more):
     need("erlang-base", "erl", "erlc")
     processes.run(["erlc", "-o", _scratch.name,
-                   os.path.join(PEERS, "echo.erl")])
-    return started(["erl", "-noshell", "+S", "1:1", "+SDcpu", "1:1",
-                    "+SDio", "1", "+sbwt", "none", "+sbwtdcpu", "none",
-                    "+sbwtdio", "none", "-pa", _scratch.name,
-                    "-s", "echo", "main", mode])
+                   os.path.join(PEERS, module + ".erl")])
+    return started(["erl", "-noshell", "+SDcpu", "1:1", "+SDio", "1",
+                    "+sbwtdcpu", "none", "+sbwtdio", "none", *options,
+                    "-pa", _scratch.name, "-s", module, "main", mode], **more)
+
+
+def erlang(mode):
+    return erl("echo", mode, "+S", "1:1", "+sbwt", "none")
+
+
+def erlang_messages(mode):
+    """Schedulers that wait busily a moment cost less when two take turns:
+    12-20 us a round trip and not 45-49."""
+    where, _ = mode
+    if where == "across":
+        return erl("messages", where, "+S", "2:2",
+                   cores=processes.pairs()[0])
+    return erl("messages", where, "+S", "1:1", "+sbwt", "none")
 
 
 def luv(mode):
@@ -129,9 +162,80 @@ def redis(_mode):
     return Server(process, port)
 
 
+def fanout_raw(_mode):
+    return started([program("fanout_raw")])
+
+
+def backend():
+    """What proxies forward to: the raw loop, on the load's core."""
+    return started([program("raw")], cores=[processes.LOAD_CORE])
+
+
+def proxied(start_proxy):
+    """A proxy that START_PROXY(port) starts before a backend of its own."""
+    behind = backend()
+    try:
+        server = start_proxy(behind.port)
+    except (Missing, Failure):
+        behind.stop()
+        raise
+    server.beside = behind
+    return server
+
+
+def proxy_raw(_mode):
+    return proxied(lambda port: started([program("proxy_raw"), str(port)]))
+
+
+def proxy_linedancer(_mode):
+    return proxied(lambda port: linedancer(
+        "proxy", env={"BENCH_BACKEND": "127.0.0.1:%d" % port}))
+
+
+def proxy_haproxy(_mode):
+    need("haproxy", "haproxy")
+
+    def start_proxy(port):
+        with processes.listener() as sock:
+            process = Process(
+                ["haproxy", "-db", "-f",
+                 os.path.join(PEERS, "haproxy_proxy.cfg")],
+                env={"BENCH_BACKEND": str(port),
+                     "BENCH_LISTEN_FD": str(sock.fileno())},
+                pass_fds=[sock.fileno()])
+            return Server(process, sock.getsockname()[1])
+    return proxied(start_proxy)
+
+
+def proxy_nginx(_mode):
+    need("nginx", "nginx")
+    if not os.path.exists(NGINX_STREAM):
+        raise Missing("not installed: libnginx-mod-stream")
+
+    def start_proxy(port):
+        own = processes.free_port()
+        with open(os.path.join(PEERS, "nginx.conf")) as file:
+            text = file.read()
+        for name, value in (("LISTEN", own), ("BACKEND", port),
+                            ("MODULE", NGINX_STREAM),
+                            ("SCRATCH", _scratch.name)):
+            text = text.replace("@%s@" % name, str(value))
+        config = os.path.join(_scratch.name, "nginx.conf")
+        with open(config, "w") as file:
+            file.write(text)
+        process = Process(["nginx", "-e", "stderr", "-c", config])
+        process.wait_to_listen(own)
+        return Server(process, own)
+    return proxied(start_proxy)
+
+
 START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,
          "erlang": erlang, "luv": luv, "cqueues": cqueues, "node": node,
-         "redis": redis}
+         "redis": redis, "linedancer workers": linedancer_workers,
+         "linedancer messages": linedancer_messages,
+         "erlang messages": erlang_messages, "raw fanout": fanout_raw,
+         "raw proxy": proxy_raw, "linedancer proxy": proxy_linedancer,
+         "haproxy proxy": proxy_haproxy, "nginx proxy": proxy_nginx}
 
 VERSIONS = {
     "haproxy": ["haproxy", "-v"],
@@ -141,6 +245,7 @@ VERSIONS = {
     "luv": ["luajit", "-e", "print(require('luv').version_string())"],
     "cqueues": ["luajit", "-e", "print(require('cqueues').VERSION)"],
     "node": ["node", "--version"],
+    "nginx": ["nginx", "-v"],
     "redis": ["redis-server", "--version"],
     "luajit": ["luajit", "-v"],
     "linedancer": [os.path.join(BUILD, "linedancer"), "version"],
@@ -160,9 +265,11 @@ def versions(peers):
     return found
 
 
-def start(peer, mode):
+def start(name, mode):
     """Start a server, or raise Missing or Failure."""
     try:
-        return START[peer](mode)
+        server = START[name](mode)
+        server.mode = mode
+        return server
     except FileNotFoundError as error:
         raise Failure(str(error)) from error

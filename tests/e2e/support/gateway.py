@@ -50,12 +50,16 @@ class Gateway:
     """Runs `linedancer run` with a config made of LISTEN, an array of
     listeners as dicts: handler (a bundled name, or Lua source), address
     (default a free port of 127.0.0.1), and what else a listener may have.
-    Other keywords are config keys.  Use as a context manager."""
+    FILES are more files, by name.  Other keywords are config keys; without
+    workers, all is one process.  Use as a context manager."""
 
-    def __init__(self, *listen, before=None, **config):
+    def __init__(self, *listen, before=None, files=None, workers=0, **config):
+        config["workers"] = workers
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ld-e2e-"))
         self.lines, self.read = [], threading.Condition()
         self.ports = []
+        for name, text in (files or {}).items():
+            self.write(name, text)
         self.config = self.write("gateway.lua", self.config_text(listen,
                                                                  config))
         self.process = subprocess.Popen(
@@ -74,6 +78,7 @@ class Gateway:
 
     def write(self, name, text):
         path = self.directory / name
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         return str(path)
 
@@ -148,6 +153,11 @@ class Gateway:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def workers(self):
+        """The processes of the workers."""
+        children = f"/proc/{self.pid}/task/{self.pid}/children"
+        return [int(pid) for pid in pathlib.Path(children).read_text().split()]
 
     def naps(self, looks=50):
         """In how many of LOOKS, 5 ms apart, the process sleeps: one that

@@ -1,0 +1,29 @@
+/* role.h -- what a gateway of the program is in its process.
+ *
+ * Knows nothing of Lua: for main.c.
+ */
+#ifndef LD_ROLE_H
+#define LD_ROLE_H
+
+#include "../bus.h"
+
+struct ld_gateway;
+
+enum ld_role_kind {
+    LD_ROLE_ALONE, /* all there is */
+    LD_ROLE_PLAN,  /* only there to write a plan to plan_fd; see plan.h */
+    LD_ROLE_WORKER /* one of several, in a seat */
+};
+
+struct ld_role {
+    enum ld_role_kind kind;
+    int plan_fd;
+    const struct ld_seat *seat; /* borrowed */
+    struct ld_bus *bus;         /* of a worker; the gateway's */
+};
+
+/* A gateway that logs to standard error, as ROLE says.  NULL with errno set;
+ * free with ld_gateway_free(). */
+struct ld_gateway *ld_gateway_new_as(const struct ld_role *role);
+
+#endif

@@ -1,0 +1,99 @@
+/* conn_state.c -- the state of a connection, and its deadlines; see conn.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "conn.h"
+
+static const struct ld_timeouts *timeouts_of(const struct ld_conn *c)
+{
+    const struct ld_timeouts *override = c->extra ? c->extra->override : NULL;
+
+    return (override ? override : c->profile->timeouts) + c->state;
+}
+
+static double deadline(const struct ld_conn *c)
+{
+    const struct ld_timeouts *t = timeouts_of(c);
+    double since = c->heard > c->entered ? c->heard : c->entered;
+    double total = c->entered + t->total, idle = since + t->idle;
+
+    return total < idle ? total : idle;
+}
+
+/* The timer is only ever moved earlier here; when it fires too early it is
+ * set again.  So bytes and transitions cost no heap operation. */
+static void arm(struct ld_conn *c)
+{
+    struct ld_timers *timers = &c->pool->timers;
+    double at = deadline(c);
+
+    if (at < ld_timer_at(timers, &c->timer))
+        ld_timer_set(timers, &c->timer, at);
+}
+
+void ld_conn_deadline(struct ld_timer *t, double now)
+{
+    struct ld_conn *c =
+        (struct ld_conn *)(void *)((char *)t - offsetof(struct ld_conn, timer));
+
+    if (c->phase != LD_PHASE_OPEN) {
+        ld_conn_end_timeout(c);
+        return;
+    }
+    if (deadline(c) > now) {
+        arm(c);
+        return;
+    }
+    c->doom = LD_TIMEOUT;
+    ld_conn_run(c, LD_TIMEOUT);
+}
+
+/* Entering the same state again in one turn moves no deadline. */
+enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state)
+{
+    double now = c->pool->now;
+
+    if (c->doom)
+        return (enum ld_status)c->doom;
+    if (c->news & LD_NEWS_MOVED) {
+        c->news &= (uint8_t)~LD_NEWS_MOVED;
+        return LD_MOVED;
+    }
+    if ((c->news & LD_NEWS_POSTPONED) && c->state != state)
+        c->news = LD_NEWS_MAIL;
+    c->consumed = false;
+    if (c->state != state || c->entered != now || !c->timer.index) {
+        c->state = (uint16_t)state;
+        c->entered = now;
+        arm(c);
+    }
+    if ((!ld_conn_over_high_water(c) && !(c->news & LD_NEWS_MAIL)) ||
+        c->pool->running != c || ld_conn_is_read(c))
+        return LD_OK;
+    c->wait = LD_WAIT_ROOM;
+    c->view++;
+    return LD_AGAIN;
+}
+
+enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
+                               struct ld_timeouts t)
+{
+    size_t size = c->profile->state_count * sizeof(t);
+    struct ld_extra *extra;
+
+    if (c->phase != LD_PHASE_OPEN)
+        return LD_OK; /* its timer serves the end now */
+    extra = ld_conn_extra(c);
+    if (!extra)
+        return LD_NOMEM;
+    if (!extra->override) {
+        extra->override = malloc(size);
+        if (!extra->override)
+            return LD_NOMEM;
+        memcpy(extra->override, c->profile->timeouts, size);
+    }
+    extra->override[state] = t;
+    if (state == c->state)
+        arm(c);
+    return LD_OK;
+}

@@ -1,0 +1,53 @@
+/* seat.h -- what a worker process inherits from its supervisor, and how the
+ * two talk.
+ *
+ * The supervisor owns everything here; the worker has a copy of it from
+ * fork() and uses the descriptors as its own.
+ */
+#ifndef LD_SEAT_H
+#define LD_SEAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    LD_WORKERS_MAX = 256,
+    LD_DATAGRAM_MAX = 32768, /* bytes in one datagram between workers */
+    LD_CONTROL_MAX = 2048    /* bytes of one message to or of the supervisor */
+};
+
+/* The first byte of a message between a worker and its supervisor.  Numbers in
+ * it are big-endian. */
+enum ld_control {
+    /* Of both. */
+    LD_CONTROL_PING = 'p', /* the answer is the same */
+    /* Of the supervisor. */
+    LD_CONTROL_WATCH = 't',   /* slot:u16, accept on its sockets too */
+    LD_CONTROL_UNWATCH = 'g', /* slot:u16, no more */
+    LD_CONTROL_STATE = 'i',   /* all that is so has been told */
+    LD_CONTROL_DRAIN = 's',   /* let connections finish, then exit */
+    LD_CONTROL_STOP = 'q',    /* exit */
+    LD_CONTROL_WORKER = 'W',  /* slot:u16 incarnation:u32 up:u8 */
+    LD_CONTROL_NAME = 'N',    /* name:s2 id:s2; no id: nobody holds it */
+    LD_CONTROL_ANSWER = 'A',  /* request:u32 ok:u8 previous:s2 */
+    /* Of the worker. */
+    LD_CONTROL_READY = 'r',
+    LD_CONTROL_REGISTER = 'R',  /* request:u32 take:u8 name:s2 id:s2 */
+    LD_CONTROL_UNREGISTER = 'U' /* name:s2 id:s2 */
+};
+
+struct ld_seat {
+    uint32_t slot;        /* of this worker, from 1 */
+    uint32_t incarnation; /* how many this slot has had, from 1 */
+    uint32_t slots;       /* workers */
+    uint32_t listeners;
+    const int *sockets; /* of listener L and slot S: [L * slots + S - 1]; a unix
+                           listener's is the same for all slots */
+    int control;        /* to the supervisor */
+    int inbox;          /* datagrams of other workers */
+    const int *outboxes; /* by slot - 1: the other end of each inbox */
+    const char *plan;    /* see plan.h; the worker runs these files */
+    size_t plan_size;
+};
+
+#endif

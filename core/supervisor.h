@@ -1,0 +1,31 @@
+/* supervisor.h -- the process that keeps worker processes alive.
+ *
+ * It holds the listening sockets, the names and the files that workers load,
+ * and never runs Lua, a thread or a loop of libev.  What a child process does
+ * is up to the caller, in functions that are called in the child.
+ */
+#ifndef LD_SUPERVISOR_H
+#define LD_SUPERVISOR_H
+
+#include "plan.h"
+#include "seat.h"
+
+struct ld_supervisor_ops {
+    /* In a short-lived child: write a plan to FD; returns its exit status. */
+    int (*plan)(void *ctx, int fd);
+    /* In a worker: serve until told to stop; returns its exit status. */
+    int (*work)(void *ctx, const struct ld_seat *seat);
+};
+
+/* The plan that a child makes; or NULL, with *STATUS what the program should
+ * exit with: the child has said why. */
+struct ld_plan *ld_supervisor_plan(const struct ld_supervisor_ops *ops,
+                                   void *ctx, int *status);
+
+/* Bind what PLAN says, start its workers, and serve until a signal says to
+ * stop.  Returns the exit status.  Takes SIGTERM, SIGINT, SIGQUIT, SIGHUP and
+ * SIGCHLD. */
+int ld_supervise(const struct ld_plan *plan,
+                 const struct ld_supervisor_ops *ops, void *ctx);
+
+#endif

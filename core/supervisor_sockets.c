@@ -1,0 +1,145 @@
+/* supervisor_sockets.c -- the sockets that the supervisor makes and keeps. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "supervisor_parts.h"
+
+static void refuse(const struct ld_supervisor *s,
+                   const struct ld_plan_listener *l)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "cannot listen on %s: %s", l->text,
+             strerror(errno));
+    ld_log(&s->log, LD_FAULT, text, "%s", "");
+}
+
+static void say_listening(const struct ld_supervisor *s,
+                          const struct ld_plan_listener *l, uint16_t port)
+{
+    if (l->family == AF_UNIX)
+        ld_log(&s->log, LD_INFO, "listening", "address=unix:%s handler=%s",
+               l->path, l->handler);
+    else
+        ld_log(&s->log, LD_INFO, "listening",
+               l->family == AF_INET6 ? "address=[%s]:%u handler=%s"
+                                     : "address=%s:%u handler=%s",
+               l->host, port, l->handler);
+}
+
+/* A socket for each slot: the first as if it were alone, so that a busy port
+ * is an error. */
+static bool bind_listener(struct ld_supervisor *s, uint32_t index)
+{
+    const struct ld_plan_listener *l = &s->plan->listeners[index];
+    struct ld_address at = {l->family, l->host, l->path, l->port};
+    int *sockets = &s->sockets[index * s->slots];
+    bool is_unix = l->family == AF_UNIX;
+
+    sockets[0] = ld_listener_bind(&at, l->backlog,
+                                  is_unix ? LD_PORT_OWN : LD_PORT_SHARED);
+    if (sockets[0] < 0)
+        return false;
+    at.port = ld_listener_bound(sockets[0]);
+    for (uint32_t i = 1; i < s->slots; i++) {
+        sockets[i] = is_unix
+                         ? sockets[0]
+                         : ld_listener_bind(&at, l->backlog, LD_PORT_JOINED);
+        if (sockets[i] < 0)
+            return false;
+    }
+    say_listening(s, l, at.port);
+    return true;
+}
+
+/* Their buffers are as large as the system allows. */
+static bool open_inboxes(struct ld_supervisor *s)
+{
+    const int size = 4 << 20;
+
+    for (uint32_t i = 0; i < s->slots; i++) {
+        int pair[2];
+
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                       0, pair) < 0)
+            return false;
+        setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+        s->inboxes[i] = pair[0];
+        s->outboxes[i] = pair[1];
+    }
+    return true;
+}
+
+static int *descriptors(size_t count)
+{
+    int *fds = malloc((count + 1) * sizeof(*fds));
+
+    for (size_t i = 0; fds && i < count; i++)
+        fds[i] = -1;
+    return fds;
+}
+
+bool ld_supervisor_open(struct ld_supervisor *s)
+{
+    s->sockets = descriptors((size_t)s->plan->listener_count * s->slots);
+    s->inboxes = descriptors(s->slots);
+    s->outboxes = descriptors(s->slots);
+    if (!s->sockets || !s->inboxes || !s->outboxes || !open_inboxes(s)) {
+        ld_log(&s->log, LD_FAULT, "cannot start", "error=\"%s\"",
+               strerror(errno));
+        return false;
+    }
+    for (uint32_t i = 0; i < s->plan->listener_count; i++) {
+        if (bind_listener(s, i))
+            continue;
+        refuse(s, &s->plan->listeners[i]);
+        return false;
+    }
+    return true;
+}
+
+static void close_all(int *fds, size_t count)
+{
+    for (size_t i = 0; fds && i < count; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+        fds[i] = -1;
+    }
+}
+
+/* Workers have the same sockets: shutdown() ends them for all. */
+static void close_listener(struct ld_supervisor *s, uint32_t index)
+{
+    const struct ld_plan_listener *l = &s->plan->listeners[index];
+    int *sockets = &s->sockets[index * s->slots];
+    uint32_t count = l->family == AF_UNIX ? 1 : s->slots;
+
+    if (sockets[0] < 0)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        shutdown(sockets[i], SHUT_RDWR);
+    close_all(sockets, count);
+    if (l->family == AF_UNIX)
+        unlink(l->path);
+}
+
+void ld_supervisor_close_listeners(struct ld_supervisor *s)
+{
+    for (uint32_t i = 0; s->sockets && i < s->plan->listener_count; i++)
+        close_listener(s, i);
+}
+
+void ld_supervisor_close(struct ld_supervisor *s)
+{
+    ld_supervisor_close_listeners(s);
+    close_all(s->inboxes, s->slots);
+    close_all(s->outboxes, s->slots);
+    free(s->sockets);
+    free(s->inboxes);
+    free(s->outboxes);
+}

@@ -1,0 +1,18 @@
+--- linedancer.conn.all: the methods and facts of connections, those of linedancer.conn and what other modules bring.
+local channel = require "linedancer.channel"
+local conns = require "linedancer.conn"
+local id = require "linedancer.id"
+local tasks = require "linedancer.task"
+local topic = require "linedancer.topic"
+require "linedancer.conn.relay"
+
+local methods, facts = conns.methods, conns.facts
+
+methods.spawn, methods.join, methods.timer = tasks.of_conn.spawn, tasks.of_conn.join, tasks.of_conn.timer
+methods.subscribe, methods.unsubscribe = topic.subscribe, topic.unsubscribe
+methods.follow, methods.unfollow = channel.follow, channel.unfollow
+
+--- A text by which it can be sent to, in all workers; no other connection of the gateway's life has the same.
+facts.id = id.of
+
+return conns

@@ -1,0 +1,146 @@
+--- linedancer.connect: outgoing connections.
+--
+-- Such a connection has no coroutine of its own: whoever made it reads it. It belongs to the connection or task that
+-- made it, ends with that, and has its limits. Names are resolved, and addresses tried, by the core (core/dial.h).
+local address = require "linedancer.address"
+local alarm = require "linedancer.alarm"
+local api = require "linedancer.api"
+local class = require "linedancer.class"
+local conns = require "linedancer.conn"
+local errors = require "linedancer.errors"
+local park = require "linedancer.park"
+local pool = require "linedancer.connect.pool"
+local release = require "linedancer.release"
+local shape = require "linedancer.shape"
+
+local core = api.core
+
+local TIMEOUT = 10 -- seconds
+local TAKING = 1 -- seconds within which a coroutine that is there goes on
+local OPTIONS = { timeout = true, bind = true, source = true, pool = true, tls = true }
+local LIMITS = { frame = 2 ^ 20, output = 2 ^ 20, linger = 5, mailbox = 0 }
+
+local M = {}
+
+--- dial(target, machine, parent, done) -> a dial, or nil, code, message; cancel(dial). DONE(conn), or DONE(nil, code,
+-- message), is called once, later, within target.timeout. Replaceable: a simulated world has its own.
+M.dial, M.cancel = core.dial, core.dial_cancel
+
+local machines = {} -- by limits
+
+-- Made late, when every module has added its methods.
+local function make_machine(limits)
+  local methods, facts = { release = pool.release }, { reused = pool.reused }
+  for name, method in pairs(conns.methods) do methods[name] = method end
+  for name, fact in pairs(conns.facts) do facts[name] = fact end
+  local machine = { name = "client", names = {}, states = {}, options = {}, limits = limits, version = 1 }
+  machine.handle = core.machine {
+    class = class.new(machine, methods, facts, "conn"), timeouts = {},
+    frame = limits.frame, output = limits.output, linger = limits.linger,
+  }
+  return machine.handle
+end
+
+-- The machine of what CONN makes, and its name. A task of its own has no limits for output.
+local function machine_of(conn)
+  local limits = conn.machine.limits
+  if limits.output == 0 then limits = LIMITS end
+  local name = ("%d %d %g"):format(limits.frame, limits.output, limits.linger)
+  machines[name] = machines[name] or make_machine(limits)
+  return machines[name], name
+end
+
+local function check_options(opts)
+  shape.typed(opts, "table", "the options of connect")
+  shape.known_keys(opts, OPTIONS, "")
+  if opts.tls then shape.refuse "tls is not available yet" end
+  if opts.timeout ~= nil then shape.positive(opts.timeout, "timeout") end
+  local device = opts.bind
+  if device ~= nil and (type(device) ~= "string" or not device:find "^[^/%s%z]+$" or #device > 15) then
+    shape.refuse("bind must be the name of a network interface, such as \"eth0\", not %s; a local address is `source`",
+      shape.describe(device))
+  end
+  local source, message
+  if opts.source ~= nil then
+    source, message = address.source(opts.source)
+    if not source then shape.refuse("%s", message) end
+  end
+  return { timeout = opts.timeout or TIMEOUT, device = device, source = source, pool = pool.options(opts.pool) }
+end
+
+-- The plan for OPTS, or nil and a message.
+local plan_of = shape.guard(check_options)
+
+-- What the core is to do for TEXT as PLAN says; or nil and an error object.
+local function target_of(text, plan)
+  local target, message = address.target(text)
+  if not target then return nil, errors.new("error", message) end
+  local source = plan.source
+  if target.path and (source or plan.device) then
+    return nil, errors.new("error", ("address '%s': a unix socket has neither source nor bind"):format(text))
+  end
+  target.timeout, target.device = plan.timeout, plan.device
+  if source then target.source, target.source_port = source.host, source.port end
+  return target
+end
+
+local pending = {} -- by connection or task: what its coroutine waits for
+
+-- CONN has ended, or its coroutine has been given up: nobody waits.
+local function abandon(conn)
+  local wait = pending[conn]
+  if not wait then return end
+  pending[conn] = nil
+  if not wait.over then M.cancel(wait.dial) end
+end
+
+-- A coroutine that was given up for another state never takes its connection.
+local function not_taken(wait)
+  wait.conn:close()
+end
+
+local function dial(self, target, machine)
+  abandon(self)
+  local wait = {}
+  local function done(conn, code, message)
+    wait.over, wait.conn, wait.code, wait.message = true, conn, code, message
+    if conn then wait.alarm = alarm.set(TAKING, not_taken, wait) end
+    park.wake(self)
+  end
+  local code, message
+  wait.dial, code, message = M.dial(target, machine, self[1], done)
+  if not wait.dial then return nil, errors.new(code, message, self) end
+  pending[self] = wait
+  release.add(self, abandon)
+  while not wait.over do park.sleep() end
+  pending[self] = nil
+  if not wait.conn then return nil, errors.new(wait.code, wait.message, self) end
+  alarm.cancel(wait.alarm)
+  return wait.conn
+end
+
+--- Connect to ADDRESS, "host:port", "[::1]:80" or "unix:/path", and return the connection; or nil and an error object:
+-- dns, refused, unreachable, reset, timeout, limit (no descriptor or port is free, or thousands are being made), error.
+-- OPTS: timeout = seconds for everything (10); bind = the network interface to use; source = the local address, or
+-- address:port, to come from; pool = true or { size = 16, idle = 60 } to take a connection that conn:release() gave
+-- back, if there is one (conn.reused), and to be able to. Waits; raises `hook` where nothing may.
+function M.connect(text, opts)
+  local self = park.waiting()
+  local plan, message = plan_of(opts or {})
+  if not plan then error("connect: " .. message, 2) end
+  if type(text) ~= "string" then
+    error("connect: an address such as \"example.com:80\" expected, not " .. shape.describe(text), 2)
+  end
+  local target, err = target_of(text, plan)
+  if not target then return nil, err end
+  local machine, name = machine_of(self)
+  if not plan.pool then return dial(self, target, machine) end
+  local key = table.concat({ target.key, plan.device or "", opts.source or "", name }, " ")
+  local conn = pool.take(key, self, plan.pool)
+  if conn then return conn end
+  conn, err = dial(self, target, machine)
+  if conn then pool.enrol(conn, key, plan.pool) end
+  return conn, err
+end
+
+return M

@@ -1,0 +1,66 @@
+--- plan: a config as text for the supervisor, which knows no Lua, with the files that workers are to load.
+--
+-- A sequence of strings, each as "LENGTH:BYTES,": workers ("auto": one per processor), drain, heartbeat, log level;
+-- the number of listeners, and of each family, host, path, text, handler, port, backlog; the directory of the bundled
+-- handlers; the number of files, and of each its path and text. core/plan.c reads it up to the listeners.
+local M = {}
+
+local function add(parts, value)
+  local text = type(value) == "number" and ("%.17g"):format(value) or tostring(value)
+  parts[#parts + 1] = ("%d:%s,"):format(#text, text)
+end
+
+local function add_listener(parts, listener, handler)
+  local address = listener.address
+  add(parts, address.family)
+  add(parts, address.host or "")
+  add(parts, address.path or "")
+  add(parts, address.text)
+  add(parts, handler)
+  add(parts, address.port or 0)
+  add(parts, listener.backlog or M.BACKLOG)
+end
+
+--- How many clients may wait in a listener's queue, if its config does not say.
+M.BACKLOG = 1024
+
+--- The plan of CONFIG; HANDLERS holds the name of each listener's handler, HANDLERS_PATH is the directory of the
+-- bundled ones, FILES what was read, by path.
+function M.encode(config, handlers, handlers_path, files)
+  local parts, paths = {}, {}
+  add(parts, config.workers or "auto")
+  add(parts, config.drain)
+  add(parts, config.limits.heartbeat)
+  add(parts, config.log.level)
+  add(parts, #config.listen)
+  for i, listener in ipairs(config.listen) do add_listener(parts, listener, handlers[i]) end
+  add(parts, handlers_path)
+  for path in pairs(files) do paths[#paths + 1] = path end
+  table.sort(paths)
+  add(parts, #paths)
+  for _, path in ipairs(paths) do
+    add(parts, path)
+    add(parts, files[path])
+  end
+  return table.concat(parts)
+end
+
+--- What a worker needs of plan TEXT: HANDLERS_PATH and FILES, as they were given to encode().
+function M.decode(text)
+  local at = 1
+  local function take()
+    local length, start = text:match("^(%d+):()", at)
+    at = start + length + 1
+    return text:sub(start, start + length - 1)
+  end
+  for _ = 1, 4 do take() end
+  for _ = 1, 7 * take() do take() end
+  local handlers_path, files = take(), {}
+  for _ = 1, tonumber(take()) do
+    local path = take()
+    files[path] = take()
+  end
+  return handlers_path, files
+end
+
+return M

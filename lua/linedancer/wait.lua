@@ -1,0 +1,97 @@
+--- linedancer.wait: waits for the first of several things.
+local alarm = require "linedancer.alarm"
+local api = require "linedancer.api"
+local await = require "linedancer.await"
+local formats = require "linedancer.format"
+local mailbox = require "linedancer.mailbox"
+local park = require "linedancer.park"
+
+local W, R, PARK, status = api.vm, api.result, api.PARK, api.status
+local leaf, by_slot = api.struct, api.core.by_slot
+local unpack_leaf, forget, unpark, now = leaf.unpack, leaf.forget, leaf.unpark, leaf.now
+local OPENS, AGAIN, EOF = api.OPENS, status.AGAIN, status.EOF
+local yield = coroutine.yield
+
+local NAMED = { message = "boolean", timeout = "number" }
+
+-- SOURCES without what has a name: formats by connection.
+local function formats_of(sources)
+  local list = {}
+  for key, value in pairs(sources) do
+    if type(key) == "table" and key[1] then
+      list[key] = formats.of(value)
+    elseif NAMED[key] ~= type(value) then
+      error("ld.wait takes connections with formats, message = true and timeout = seconds, not "
+        .. tostring(key) .. " = " .. tostring(value), 3)
+    end
+  end
+  return list
+end
+
+local function forget_all(reads)
+  for conn in pairs(reads) do forget(W, conn[1]) end
+end
+
+-- What a read of CONN with FORMAT came to.
+local function answer(conn, format, st)
+  if st == 0 then return conn, format.values(conn) end
+  if st == EOF then return conn, nil end
+  await.raise(conn, st, format)
+end
+
+-- Record a read for each; or the connection that has its frame already, and the status of its read.
+local function record(reads)
+  for conn, format in pairs(reads) do
+    local st = unpack_leaf(W, conn[1], format.id, OPENS)
+    if st ~= AGAIN then return conn, st end
+  end
+end
+
+local function expired(handle) unpark(W, handle) end
+
+-- Suspend the coroutine of SELF: the handle of the connection that brought something, or 0, and the status.
+local function suspend(self, box, seconds)
+  if seconds then
+    self[9] = alarm.set(seconds, expired, self[1])
+    leaf.entangle(W, self[1])
+  end
+  if box then box.receiving = true end
+  yield(PARK)
+  local source, st = R.source, R.status
+  if box then box.receiving = false end
+  return source, st
+end
+
+--- Wait for the first of SOURCES: { [conn] = format, [other] = format, message = true, timeout = seconds }. Returns
+-- what it was: a connection and the values of its frame (nil at its end); or "message", from, message, topic; or
+-- "timeout". Messages win ties. The others keep what they have read so far.
+return function(sources)
+  local self = park.waiting()
+  local reads = formats_of(sources)
+  local box = sources.message and mailbox.box_of(self)
+  local till = sources.timeout and tonumber(now(W)) + sources.timeout
+  while true do
+    if box and box.first <= box.last then return "message", mailbox.take(box) end
+    local ready, st = record(reads)
+    if ready then
+      local format = reads[ready]
+      reads[ready] = nil
+      forget_all(reads)
+      return answer(ready, format, st)
+    end
+    local left = till and till - tonumber(now(W))
+    if left and left <= 0 then
+      forget_all(reads)
+      return "timeout"
+    end
+    local source
+    source, st = suspend(self, box, left)
+    park.forget(self)
+    forget_all(reads)
+    if source ~= 0 then
+      local conn = by_slot[source % 2 ^ 24 + 1]
+      return answer(conn, reads[conn], st)
+    end
+    if st ~= 0 then await.raise(self, st) end
+  end
+end
