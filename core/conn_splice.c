@@ -4,11 +4,11 @@
  * Once a whole read buffer has gone through at once, bytes go by splice(2) and
  * a pipe of the pool, twice as many each time until one side does not keep
  * up.  The pipe is empty between turns: what the sink did not take is read
- * back and queued.  Measured on loopback with 64 KB reads, CPU per byte: 0.6
- * of that of copying at 256 KB.
+ * back and queued.  Measured on loopback: 0.6 of the CPU per byte of copying.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "conn_read.h"
@@ -21,6 +21,15 @@ static void close_pipe(struct ld_pool *pool)
     close(pool->pipe[0]);
     close(pool->pipe[1]);
     pool->pipe[0] = pool->pipe[1] = 0;
+}
+
+/* splice(2) has no MSG_NOSIGNAL, and how SIGPIPE is set is the program's. */
+static bool is_safe(void)
+{
+    struct sigaction now;
+
+    return sigaction(SIGPIPE, NULL, &now) == 0 &&
+           !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_IGN;
 }
 
 /* A pipe of the default size takes part of BULK_MAX: then so much is moved. */
@@ -44,7 +53,8 @@ bool ld_conn_may_splice(const struct ld_conn *c)
     return c->await->bulk > 0 && to && to->phase == LD_PHASE_OPEN &&
            !to->doom && !to->out && !to->blocked && !to->shut &&
            to->profile->output_limit >= BULK_MAX &&
-           c->link.transport == &ld_sock && to->link.transport == &ld_sock;
+           c->link.transport == &ld_sock && to->link.transport == &ld_sock &&
+           is_safe() && open_pipe(c->pool);
 }
 
 /* The N bytes that are left in the pipe become output of TO. */
@@ -103,10 +113,8 @@ enum ld_status ld_conn_splice(struct ld_conn *c)
 
     if (want > c->await->bulk)
         want = c->await->bulk;
-    n = open_pipe(c->pool)
-            ? splice(c->link.fd, NULL, c->pool->pipe[1], NULL, (size_t)want,
-                     SPLICE_F_MOVE | SPLICE_F_NONBLOCK)
-            : -1;
+    n = splice(c->link.fd, NULL, c->pool->pipe[1], NULL, (size_t)want,
+               SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (n <= 0) {
         c->await->bulk = 0; /* the next read says what is the matter */
         return LD_AGAIN;

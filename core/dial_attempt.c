@@ -46,6 +46,7 @@ static enum ld_status meaning(const struct ld_dial_address *to, int err)
     switch (err) {
     case ECONNREFUSED:
     case ENOENT: return LD_REFUSED;
+    case EPIPE:
     case ECONNRESET: return LD_RESET;
     case ETIMEDOUT: return LD_TIMEOUT;
     case EHOSTUNREACH:

@@ -182,8 +182,8 @@ int ld_supervise(const struct ld_plan *plan,
 
     s.log.level = plan->level;
     s.workers = calloc(s.slots, sizeof(*s.workers));
-    s.names = ld_names_new();
-    if (!fds || !s.workers || !s.names || !take_signals(&s)) {
+    s.arbiter = ld_arbiter_new(s.slots, ld_supervisor_pass_on, &s);
+    if (!fds || !s.workers || !s.arbiter || !take_signals(&s)) {
         ld_log(&s.log, LD_FAULT, "cannot start", "error=\"%s\"",
                strerror(errno));
     } else if (ld_supervisor_open(&s)) {
@@ -195,7 +195,7 @@ int ld_supervise(const struct ld_plan *plan,
     ld_supervisor_close(&s);
     if (s.signals >= 0)
         close(s.signals);
-    ld_names_free(s.names);
+    ld_arbiter_free(s.arbiter);
     free(s.workers);
     free(fds);
     return s.status;

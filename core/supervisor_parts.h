@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "names.h"
+#include "arbiter.h"
 #include "outbox.h"
 #include "supervisor.h"
 
@@ -44,7 +44,7 @@ struct ld_supervisor {
     struct ld_process *workers; /* by slot - 1 */
     int *sockets;               /* as in struct ld_seat */
     int *inboxes, *outboxes;
-    struct ld_names *names;
+    struct ld_arbiter *arbiter;
     double restarts[LD_RESTARTS_MAX]; /* when; a ring */
     unsigned restart_count;
     bool was_ready; /* some worker has been */
@@ -78,20 +78,13 @@ void ld_supervisor_stop(struct ld_supervisor *s);
 
 void ld_supervisor_send(struct ld_supervisor *s, struct ld_process *w,
                         const void *p, size_t n);
-/* To every worker that has a process, but EXCEPT (may be NULL). */
-void ld_supervisor_tell_all(struct ld_supervisor *s,
-                            const struct ld_process *except, const void *p,
-                            size_t n);
 /* The order KIND, an enum ld_control, about SLOT. */
 void ld_supervisor_order(struct ld_supervisor *s, struct ld_process *w,
                          int kind, uint32_t slot);
 /* All that a new worker has to know. */
 void ld_supervisor_send_state(struct ld_supervisor *s, struct ld_process *w);
-/* W has become ready, or has gone. */
-void ld_supervisor_announce(struct ld_supervisor *s, const struct ld_process *w,
-                            bool up);
-void ld_supervisor_drop_names(struct ld_supervisor *s,
-                              const struct ld_process *w);
+/* The arbiter's sender; CTX is the supervisor. */
+void ld_supervisor_pass_on(void *ctx, uint32_t slot, const void *p, size_t n);
 /* Read what W has to say. */
 void ld_supervisor_listen(struct ld_supervisor *s, struct ld_process *w);
 

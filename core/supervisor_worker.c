@@ -203,8 +203,6 @@ static void replace(struct ld_supervisor *s, struct ld_process *w, int status)
 /* First of all somebody else takes its clients. */
 static void buried(struct ld_supervisor *s, struct ld_process *w, int status)
 {
-    bool was_ready = w->state == LD_WORKER_READY;
-
     say_died(s, w, status);
     if (w->control >= 0)
         close(w->control);
@@ -213,9 +211,7 @@ static void buried(struct ld_supervisor *s, struct ld_process *w, int status)
     w->state = LD_WORKER_NONE;
     w->pid = 0;
     ld_supervisor_assign(s);
-    if (was_ready)
-        ld_supervisor_announce(s, w, false);
-    ld_supervisor_drop_names(s, w);
+    ld_arbiter_down(s->arbiter, w->slot);
     if (s->phase == LD_SERVING)
         replace(s, w, status);
 }

@@ -66,6 +66,8 @@ static bool works(struct peer *p, enum ld_status st)
     }
     if (!job.over) {
         job.over = true;
+        assert_int_equal(job.from->c->wait, LD_WAIT_NONE);
+        assert_true(!job.to->c || job.to->c->wait == LD_WAIT_NONE);
         job.st = st;
         job.there = (uint64_t)v[0].n;
         job.back = (uint64_t)v[1].n;

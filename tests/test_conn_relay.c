@@ -1,6 +1,7 @@
 /* Bytes that are relayed from one connection to another, over memory and over
  * sockets.
  */
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -138,6 +139,33 @@ static void the_end_of_the_sink_ends_the_relay(void **state)
     free_both();
 }
 
+static void a_sink_that_is_finished_ends_the_relay(void **state)
+{
+    (void)state;
+    open_far();
+    start(&near, &far, 100);
+    ld_conn_finish(far.c);
+    ld_pool_settle(rig.pool);
+    assert_true(job.over);
+    assert_int_equal(job.st, LD_CLOSED);
+    free_both();
+}
+
+static void what_others_wrote_holds_a_relay(void **state)
+{
+    static char much[LD_HIGH_WATER + 1];
+    uint64_t fed = 0;
+
+    (void)state;
+    open_far();
+    start(&near, &far, 1 << 20);
+    far.memory.room = 0;
+    conn_write(far.c, much, sizeof(much));
+    feed(&near, &fed, 1000);
+    assert_int_equal(ld_conn_unsent(far.c), sizeof(much));
+    free_both();
+}
+
 static void a_sink_that_fails_while_full_ends_the_relay(void **state)
 {
     uint64_t fed = 0;
@@ -257,44 +285,106 @@ static void drain(int fd, uint64_t *at, size_t most)
     *at += n > 0 ? (uint64_t)n : 0;
 }
 
+/* NEAR's coroutine relays TOTAL bytes from FAR to what is returned; the other
+ * ends are *IN and *OUT. */
+static struct ld_conn *relay_sockets(uint64_t total, int *in, int *out)
+{
+    struct ld_conn *to = open_socket(out);
+
+    peer_open(&near, &rig, waits, NULL);
+    far.c = open_socket(in);
+    ld_pool_run(rig.pool, near.c, false);
+    ld_conn_drop_wait(near.c);
+    assert_int_equal(ld_conn_relay(far.c, to, total), LD_AGAIN);
+    ld_pool_run(rig.pool, NULL, false);
+    near.c->parked = LD_AWAY;
+    return to;
+}
+
+static void ready(struct ld_conn *to)
+{
+    if (far.c->io.events & LD_READ)
+        ld_conn_ready(far.c, LD_READ);
+    if (to->io.events & LD_WRITE)
+        ld_conn_ready(to, LD_WRITE);
+    ld_pool_settle(rig.pool);
+}
+
+static bool splices(void)
+{
+    return far.c->await && far.c->await->bulk > 0;
+}
+
 /* Much goes past the read buffer, and nothing is lost where it cannot. */
-static void much_between_sockets_is_spliced(void **state)
+static void relay_much(bool may_splice)
 {
     uint64_t written = 0, heard = 0, total = 20 << 20;
     bool spliced = false;
     struct ld_conn *to;
     int in, out, turns = 0;
 
-    (void)state;
-    rig.pool->pipe[1] = 0;
-    to = open_socket(&out);
-    job.from = &near;
-    peer_open(&near, &rig, waits, NULL);
-    far.c = open_socket(&in);
-    ld_pool_run(rig.pool, near.c, false);
-    ld_conn_drop_wait(near.c);
-    assert_int_equal(ld_conn_relay(far.c, to, total), LD_AGAIN);
-    ld_pool_run(rig.pool, NULL, false);
-    near.c->parked = LD_AWAY;
+    signal(SIGPIPE, may_splice ? SIG_IGN : SIG_DFL);
+    to = relay_sockets(total, &in, &out);
     while (heard < total) {
         bool slow = (turns++ / 50) % 2;
 
         while (fill(in, &written, total) > 0)
             ;
-        if (far.c->io.events & LD_READ)
-            ld_conn_ready(far.c, LD_READ);
-        spliced |= far.c->await && far.c->await->bulk > 0;
+        ready(to);
+        spliced |= splices();
         drain(out, &heard, slow ? 5000 : 1 << 20);
-        if (to->io.events & LD_WRITE)
-            ld_conn_ready(to, LD_WRITE);
-        ld_pool_settle(rig.pool);
         assert_in_range(ld_conn_unsent(to), 0, 4 * LD_HIGH_WATER + HELD_MAX);
     }
-    assert_true(spliced && rig.pool->pipe[1] > 0);
+    assert_true(spliced);
+    assert_int_equal(rig.pool->pipe[1] > 0, may_splice);
     assert_int_equal(near.wakes, 2);
     assert_int_equal(near.last, LD_OK);
     close(in);
     close(out);
+    ld_conn_finish(far.c);
+    ld_conn_finish(to);
+    peer_free(&near);
+}
+
+static void much_between_sockets_is_spliced(void **state)
+{
+    (void)state;
+    relay_much(true);
+}
+
+static void nothing_is_spliced_where_that_could_raise_sigpipe(void **state)
+{
+    (void)state;
+    relay_much(false);
+}
+
+/* What was in the pipe goes with the sink: no other may find it there. */
+static void a_sink_that_fails_while_splicing_ends_the_relay(void **state)
+{
+    uint64_t written = 0, heard = 0;
+    struct ld_conn *to;
+    int in, out;
+
+    (void)state;
+    signal(SIGPIPE, SIG_IGN);
+    to = relay_sockets(1 << 30, &in, &out);
+    while (!splices()) {
+        while (fill(in, &written, 1 << 30) > 0)
+            ;
+        ready(to);
+        drain(out, &heard, 1 << 20);
+    }
+    assert_int_equal(ld_conn_unsent(to), 0);
+    while (fill(in, &written, 1 << 30) > 0)
+        ;
+    close(out);
+    ready(to);
+    assert_int_equal(near.last, LD_RESET);
+    assert_int_equal(to->doom, LD_RESET);
+    assert_int_equal(rig.pool->pipe[1], 0);
+    assert_int_equal(far.c->doom, LD_OK);
+    close(in);
+    far.c->reset = true; /* it has unread input, and would linger */
     ld_conn_finish(far.c);
     ld_conn_finish(to);
     peer_free(&near);
@@ -312,12 +402,16 @@ int main(void)
         T(the_output_limit_of_the_sink_is_kept),
         T(an_end_inside_is_truncated),
         T(the_end_of_the_sink_ends_the_relay),
+        T(a_sink_that_is_finished_ends_the_relay),
+        T(what_others_wrote_holds_a_relay),
         T(a_sink_that_fails_while_full_ends_the_relay),
         T(a_sink_that_fails_at_the_write_ends_the_relay),
         T(a_held_source_that_ends_is_not_told_of_room),
         T(a_sink_that_was_shut_takes_nothing),
         T(what_a_coroutine_wrote_goes_first),
         T(much_between_sockets_is_spliced),
+        T(nothing_is_spliced_where_that_could_raise_sigpipe),
+        T(a_sink_that_fails_while_splicing_ends_the_relay),
 #undef T
     };
 

@@ -134,7 +134,8 @@ static int answer(lua_State *L, struct ld_world_slot *s)
     struct ld_message *m = ld_message_take(&s->asks);
     int results = 0;
 
-    if (!ld_arbiter_answer(s, m)) {
+    if (!ld_arbiter_take(s->world->arbiter, s->slot, (const uint8_t *)m->bytes,
+                         m->size)) {
         lua_pushinteger(L, (lua_Integer)s->slot);
         lua_pushlstring(L, m->bytes, m->size);
         results = 2;
@@ -222,7 +223,8 @@ static int l_start(lua_State *L)
         lua_close(made);
         return lua_error(L);
     }
-    ld_arbiter_up(b.slot);
+    ld_arbiter_enter(w->arbiter, slot, b.slot->incarnation);
+    ld_arbiter_up(w->arbiter, slot);
     return 0;
 }
 

@@ -90,6 +90,11 @@ void ld_task_prepare(struct ld_vm *vm, struct ld_conn *c, int count)
     lua_xmove(vm->L, co, 1);
     if (count > 0)
         lua_xmove(vm->L, co, count); /* the conn went first, from above them */
+    if (c->wait && c->waiter && ld_conn_waiter(c)) { /* a task reads C */
+        c->parked = LD_PARKED;
+        ld_conn_unpark(c);
+        return;
+    }
     ld_conn_drop_wait(c);
     c->parked = LD_NOT_PARKED;
     c->wait = LD_WAIT_START;
@@ -351,9 +356,15 @@ void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st)
     resume(vm, c, 0);
 }
 
-/* Unparked; or what it was away for has gone. */
+/* Unparked; or what it was away for has gone; or it begins while a task reads
+ * C. */
 void ld_task_go_on(void *ctx, struct ld_conn *c)
 {
+    if (lua_status(c->owner) != LUA_YIELD) {
+        c->parked = LD_NOT_PARKED;
+        resume(ctx, c, lua_gettop(c->owner) - 1);
+        return;
+    }
     resume_parked(ctx, c, c->parked == LD_AWAY ? LD_CLOSED : LD_OK, NULL);
 }
 

@@ -91,14 +91,23 @@ void ld_world_seat(struct ld_world_slot *s, struct ld_vm *vm)
     vm->slots = s->world->count;
 }
 
+/* The arbiter's sender. */
+static void order(void *ctx, uint32_t slot, const void *p, size_t n)
+{
+    struct ld_world_slot *to = ld_world_slot(ctx, slot);
+
+    if (to)
+        ld_message_put(&to->orders, 0, p, n);
+}
+
 struct ld_world *ld_world_new(struct ld_vm *vm, uint32_t count)
 {
     struct ld_world *w = calloc(1, sizeof(*w));
 
     if (!w)
         return NULL;
-    w->names = ld_names_new();
-    if (!w->names) {
+    w->arbiter = ld_arbiter_new(count, order, w);
+    if (!w->arbiter) {
         free(w);
         return NULL;
     }
@@ -109,6 +118,8 @@ struct ld_world *ld_world_new(struct ld_vm *vm, uint32_t count)
         w->slots[i].serve_ref = LUA_NOREF;
     }
     ld_world_seat(&w->slots[0], vm);
+    ld_arbiter_enter(w->arbiter, 1, w->slots[0].incarnation);
+    ld_arbiter_up(w->arbiter, 1);
     return w;
 }
 
@@ -136,7 +147,7 @@ void ld_world_kill(struct ld_world_slot *s)
     for (uint32_t i = 0; i < s->world->count; i++)
         ld_message_clear(&s->from[i]);
     lua_close(L);
-    ld_arbiter_down(s);
+    ld_arbiter_down(s->world->arbiter, s->slot);
 }
 
 static void leave_home(struct ld_vm *vm)
@@ -163,6 +174,6 @@ void ld_world_free(struct ld_world *w, bool home)
         w->peers = p->next;
         p->at = NULL;
     }
-    ld_names_free(w->names);
+    ld_arbiter_free(w->arbiter);
     free(w);
 }

@@ -7,13 +7,12 @@
  * Slot 1 is the state of the test, and stays.
  *
  * world.c      the workers, and what lies between them
- * world_arbiter.c  the part of the supervisor
  * lib_world.c  the calls of linedancer.testing
  */
 #ifndef LD_WORLD_H
 #define LD_WORLD_H
 
-#include "../names.h"
+#include "../arbiter.h"
 #include "peer.h"
 
 enum { LD_WORLD_SLOTS = 16 /* workers */ };
@@ -47,7 +46,7 @@ struct ld_world_slot {
 struct ld_world {
     uint32_t count;
     struct ld_world_slot slots[LD_WORLD_SLOTS];
-    struct ld_names *names;
+    struct ld_arbiter *arbiter;
     struct ld_peer *peers; /* in the order of their making */
 };
 
@@ -77,15 +76,5 @@ bool ld_message_put(struct ld_message_queue *q, uint32_t incarnation,
 /* The oldest, which the caller frees; NULL when there is none. */
 struct ld_message *ld_message_take(struct ld_message_queue *q);
 void ld_message_clear(struct ld_message_queue *q);
-
-/* A worker at S, whose VM has just been made, gets all that is so, and the
- * others hear of it. */
-void ld_arbiter_up(struct ld_world_slot *s);
-
-/* The worker that was at S has died. */
-void ld_arbiter_down(struct ld_world_slot *s);
-
-/* Answer M, of the worker at S; false when it is not for the supervisor. */
-bool ld_arbiter_answer(struct ld_world_slot *s, const struct ld_message *m);
 
 #endif

@@ -21,7 +21,7 @@ local living = {} -- incarnation by slot, of the other workers
 local buried = {} -- the last incarnation that is gone, by slot
 local kept = {} -- by slot: { first, last, [i] = bytes } that tell() could not post
 local held = {} -- by slot: { incarnation =, [i] = bytes } of workers that are not known yet
-local handlers, controls, watchers = {}, {}, {}
+local handlers, controls, watchers, resets = {}, {}, {}, {}
 
 --- Call FN(from_slot, ...) with the values of messages of KIND.
 function M.on(kind, fn) handlers[kind] = fn end
@@ -188,12 +188,16 @@ local function on_control(message)
   if not ok then log.error("supervisor's message dropped", { error = err }) end
 end
 
+--- Call FN() at each reset().
+function M.on_reset(fn) resets[#resets + 1] = fn end
+
 --- Forget the other workers: this one is another from now on, or alone. For tests.
 function M.reset()
   for slot, incarnation in pairs(living) do down(slot, incarnation) end
   buried, held = {}, {}
   own_slot, own_incarnation = core.worker()
   M.slot, M.incarnation = own_slot, own_incarnation
+  for i = 1, #resets do resets[i]() end
 end
 
 core.on_bus(on_message, on_control)

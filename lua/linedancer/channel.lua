@@ -25,8 +25,14 @@ local NAME_MAX, BLOB_MAX, PREAMBLE_VALUES = 240, 8 * 2 ^ 20, 4096
 local POLICIES = { skip = 0, drop = 1, close = 2 }
 local following = {} -- channel by connection
 
--- How channels span workers; none in a single process.
-local spread = bus.slot > 0 and require "linedancer.channel.spread" or nil
+local spread -- how channels span workers; nil in a single process
+
+local function take_place()
+  spread = bus.slot > 0 and require "linedancer.channel.spread" or nil
+end
+
+take_place()
+bus.on_reset(take_place)
 
 local function number(opts, key, low, high)
   local n = opts[key]

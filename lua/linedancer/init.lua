@@ -19,11 +19,10 @@ local M = {
   self = message.self, send = message.send, call = message.call, reply = message.reply,
   watch = message.watch, unwatch = message.unwatch,
   register = names.register, unregister = names.unregister, whereis = names.whereis,
-  publish = topic.publish, channel = channel.get, connect = connect.connect,
+  keep = require("linedancer.keep").of, publish = topic.publish, channel = channel.get, connect = connect.connect,
 }
 
 local now, W = api.struct.now, api.vm
-local kept = {}
 
 --- A compiled format, to pass wherever a format's text is taken, with :unpack(text, pos) and :pack(...). Raises a
 -- message with the column of a syntax error.
@@ -45,16 +44,6 @@ end
 -- linedancer.bytes. key:sub(5) is what they were.
 function M.key(x)
   return bytes.key(x)
-end
-
---- The table called NAME, which outlives reloads and is shared by all versions and handlers of this worker.
-function M.keep(name)
-  local t = kept[name]
-  if not t then
-    t = {}
-    kept[name] = t
-  end
-  return t
 end
 
 --- Seconds on a clock that never goes back.

@@ -87,8 +87,8 @@ local function moved(conn)
   return unpack(next_state, 1, table.maxn(next_state))
 end
 
--- Enter state NAME: one call into the core, which starts its deadlines. Returns its function, or MOVED when a hook wants
--- another state.
+-- Enter state NAME: one call into the core, which starts its deadlines. Returns its function, or MOVED when a hook
+-- wants another state.
 local function enter(conn, name)
   local machine = conn.machine
   local state = machine.states[name]

@@ -11,6 +11,8 @@ local notice = require "linedancer.message.notice"
 local park = require "linedancer.park"
 local release = require "linedancer.release"
 
+local keys = require("linedancer.suggest").keys
+
 local M = {}
 
 local W, core, alive = api.vm, api.core, api.struct.alive
@@ -54,7 +56,7 @@ local function let_go(conn, name)
 end
 
 local function ended(conn)
-  for name in pairs(owned[conn].names) do let_go(conn, name) end
+  for _, name in ipairs(keys(owned[conn].names)) do let_go(conn, name) end
   owned[conn] = nil
 end
 
@@ -195,5 +197,7 @@ bus.on_control("N", function(message)
   local name, pos = read_s2(message, 2)
   changed(name, (read_s2(message, pos)))
 end)
+
+bus.on_reset(function() holders, requests = {}, {} end)
 
 return M

@@ -10,6 +10,7 @@ local counter = require "linedancer.counter"
 local errors = require "linedancer.errors"
 local id = require "linedancer.id"
 local log = require "linedancer.log"
+local order = require "linedancer.order"
 local park = require "linedancer.park"
 local release = require "linedancer.release"
 local source = require "linedancer.handler.source"
@@ -93,7 +94,7 @@ local function make(parent, permanent, fn, ...)
     parent[10], record.family = family, family
     family.count = family.count + 1
   else
-    roots[task] = true
+    roots[task] = order.next()
   end
   release.add(task, ended)
   return task
@@ -199,7 +200,7 @@ end
 
 --- End every task that belongs to nobody: for tests.
 function M.cancel_all()
-  for task in pairs(roots) do task:cancel() end
+  for _, task in ipairs(order.keys(roots)) do task:cancel() end
 end
 
 machine.handle = core.machine { class = class.new(machine, methods, facts, "task"), timeouts = {} }

@@ -125,6 +125,7 @@ function M.every_truncation(value, text, opts)
   return splits.every_truncation(M.play, value, text, opts)
 end
 
+--- Many connections, in several workers, with messages, ld.connect and faults: see linedancer.testing.world.
 M.world, M.every_order = worlds.new, worlds.every_order
 
 M.begin, M.perform, M.result = begin, perform, result_of

@@ -11,6 +11,7 @@ local errors = require "linedancer.errors"
 local id_of = require("linedancer.id").of
 local deliver = require("linedancer.mailbox").deliver
 local current = require("linedancer.park").current
+local order = require "linedancer.order"
 local patterns = require "linedancer.topic.pattern"
 local release = require "linedancer.release"
 local trie = require("linedancer.topic.trie").new()
@@ -103,7 +104,7 @@ end
 
 local function find(topic, levels)
   local match = { conns = {}, slots = {} }
-  for subscriber in pairs(trie:match(levels)) do
+  for _, subscriber in ipairs(order.keys(trie:match(levels))) do
     local list = type(subscriber) == "number" and match.slots or match.conns
     list[#list + 1] = subscriber
   end

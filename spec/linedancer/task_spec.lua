@@ -53,6 +53,25 @@ describe("conn:spawn", function()
     assert.same({ sent = "falsebusy", reason = "done" }, run)
   end)
 
+  it("leaves a task its read when a hook changes the connection's state", function()
+    local run = t.play({
+      initial = "a",
+      states = {
+        a = function(conn)
+          conn:spawn(function() conn:write("<", conn:read(2), ">") end)
+          ld.sleep(60)
+        end,
+        b = function(conn)
+          conn:write "b"
+          conn:join()
+          conn:write "joined"
+        end,
+      },
+      on_message = function() return "b" end,
+    }, { "x", t.message "go", "y" })
+    assert.same({ sent = "b<xy>joined", reason = "done" }, run)
+  end)
+
   it("ends the task with its connection", function()
     local after
     local run = t.play(handler(function(conn)

@@ -32,6 +32,15 @@ EXPECTED = re.compile("(connection|task) failed .*"
                       "(code=(?!error)|as told|returned 'nowhere')")
 REPORTS = r"Sanitizer|runtime error|[Aa]ssertion|worker died|Z error "
 LEFT = ("slot", "joined", "kilobytes")  # counts that do not go back to zero
+LEAKS = """
+local ffi = require "ffi"
+ffi.cdef "void *malloc(size_t n);"
+return function(conn)
+  conn:read_line()
+  ffi.C.malloc(1234)
+  conn:write "done\\n"
+end
+"""
 options = argparse.Namespace(connections=3000, seed=1)
 support.PATIENCE = PATIENT
 
@@ -217,6 +226,14 @@ class Soak(unittest.TestCase):
 
     def test_two_workers(self):
         self.soak(2)
+
+    def test_a_leak_would_be_seen(self):
+        with Gateway({"handler": LEAKS}, workers=2) as gateway:
+            sock = connect(gateway.address())
+            sock.sendall(b"please\n")
+            self.assertEqual(read_line(sock), b"done\n")
+            gateway.stop()
+            self.assertGreater(gateway.count(REPORTS), 0)
 
 
 if __name__ == "__main__":

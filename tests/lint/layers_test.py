@@ -14,7 +14,8 @@ LAYERS = [
     {"unpack", "pack", "timer", "transport", "sock", "memory", "nowhere", "tls",
      "plan"},
     {"listener", "dial", "conn", "pool", "channel"},
-    {"worker", "control", "gateway", "linedancer", "bus", "supervisor"},
+    {"worker", "control", "gateway", "linedancer", "bus", "arbiter",
+     "supervisor"},
     {"bind"},
     {"main"},
 ]

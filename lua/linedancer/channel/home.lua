@@ -119,6 +119,16 @@ function M.begin(channel, task)
   bus.broadcast("channel.home", channel.name, channel.epoch)
 end
 
+--- Whoever asks for the home of the channel called NAME here: if that was collected, and its name is still held, let it
+-- go now, not at the next sweep.
+function M.vacate(name)
+  local task, channel = tenures[name], registry.find(name)
+  if not task or channel and channel.replicas then return end
+  tenures[name] = nil
+  park.wake(task)
+  bus.broadcast("channel.over", name, false)
+end
+
 --- Is the channel called NAME at home here by TASK?
 function M.is_held(name, task) return tenures[name] == task end
 
@@ -126,6 +136,7 @@ function M.is_held(name, task) return tenures[name] == task end
 bus.on("channel.join", function(from, name, join, epoch, expected)
   local channel = registry.find(name)
   if not channel or not channel.replicas then
+    M.vacate(name)
     bus.tell(from, "channel.not", name)
     return
   end
@@ -146,6 +157,8 @@ bus.on_worker(function(slot, _, up)
     if channel.replicas then channel.replicas[slot] = nil end
   end
 end)
+
+bus.on_reset(function() tenures = {} end)
 
 -- A channel that was collected leaves its name behind.
 registry.on_sweep(function()

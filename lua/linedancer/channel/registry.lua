@@ -4,6 +4,7 @@
 -- has used for a minute or two is let go: it stays for those who refer to it, and else is collected with its log.
 local alarm = require "linedancer.alarm"
 local api = require "linedancer.api"
+local bus = require "linedancer.bus"
 
 local M = {}
 
@@ -74,6 +75,19 @@ function M.get(name)
   M.touch(channel)
   return channel
 end
+
+local OWN = { name = true, limits = true, log = true, followers = true, count = true }
+
+-- Channels are what they were when they were new, but for their followers.
+bus.on_reset(function()
+  for _, channel in pairs(known) do
+    for field in pairs(channel) do
+      if not OWN[field] then channel[field] = nil end
+    end
+    channel.log:finish()
+  end
+  active = {}
+end)
 
 --- Iterate over the channels that are known: name, channel.
 function M.each() return pairs(known) end

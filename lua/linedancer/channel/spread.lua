@@ -73,6 +73,7 @@ end
 -- A task, which holds the name for as long as the home is here. It must not hold the channel, lest that stay for ever.
 local function contend(name)
   local self = park.current()
+  home.vacate(name)
   for _ = 1, CLAIMS_MAX do
     local won = claim(name, self)
     if won ~= nil then
@@ -165,6 +166,7 @@ bus.on("channel.do", function(from, name, what, data, mark)
     registry.touch(channel)
     perform[what](channel, data, mark)
   else
+    home.vacate(name)
     refused[name], refusing[from] = true, refused
     bus.tell(from, "channel.back", name, what, data, mark)
   end

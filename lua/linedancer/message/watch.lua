@@ -6,6 +6,7 @@ local bus = require "linedancer.bus"
 local errors = require "linedancer.errors"
 local id = require "linedancer.id"
 local notice = require "linedancer.message.notice"
+local order = require "linedancer.order"
 local park = require "linedancer.park"
 local release = require "linedancer.release"
 
@@ -32,7 +33,7 @@ end
 local function target_ended(target, reason)
   local set, target_id = watchers[target], id_of(target)
   watchers[target] = nil
-  for watcher in pairs(set or {}) do
+  for _, watcher in ipairs(order.keys(set or {})) do
     if type(watcher) == "number" then
       bus.tell(watcher, "down", target_id, reason)
     else
@@ -49,7 +50,7 @@ local function add_watcher(target, watcher)
     watchers[target] = set
     release.add(target, target_ended)
   end
-  set[watcher] = true
+  set[watcher] = order.next()
 end
 
 local function remove_watcher(target, watcher)
@@ -66,7 +67,7 @@ local function add_remote(target_id, slot, watcher)
     remote[target_id] = entry
     bus.tell(slot, "watch", target_id)
   end
-  entry.watchers[watcher] = true
+  entry.watchers[watcher] = order.next()
   return entry
 end
 
@@ -142,7 +143,7 @@ end)
 
 local function remote_ended(target_id, entry, reason)
   remote[target_id] = nil
-  for watcher in pairs(entry.watchers) do
+  for _, watcher in ipairs(order.keys(entry.watchers)) do
     forget_target(watcher, target_id)
     tell_down(watcher, target_id, reason)
   end

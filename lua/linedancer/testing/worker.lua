@@ -4,6 +4,7 @@
 -- with a call as bytes.
 local codec = require "linedancer.codec"
 local connect = require "linedancer.connect"
+local keep = require "linedancer.keep"
 local core = require("linedancer.api").core
 local log = require "linedancer.log"
 local machine = require "linedancer.machine"
@@ -56,6 +57,7 @@ end
 function M.finish()
   connect.dial, connect.cancel = real.dial, real.cancel
   for _, play in pairs(plays) do stage.forget(play) end
+  keep.clear()
   plays, started, dials = {}, {}, {}
 end
 

@@ -15,7 +15,6 @@
 local bus = require "linedancer.bus"
 local codec = require "linedancer.codec"
 local core = require("linedancer.api").core
-local errors = require "linedancer.errors"
 local log = require "linedancer.log"
 local faults = require "linedancer.testing.fault"
 local listeners = require "linedancer.testing.listener"
@@ -89,8 +88,8 @@ end
 
 -- Let one thing happen of those that can; false when there is none. Counts in `turns` those in a row that are turns.
 function World:step()
+  local outside = self.network:choices() -- first: it makes room for writers
   local count = self.core:choices()
-  local outside = self.network:choices()
   if count + outside == 0 then return false end
   local choice = self:draw(count + outside)
   if choice > count then
@@ -282,9 +281,7 @@ function M.every_order(fn, opts)
   for seed = 1, seeds do
     plan.seed = seed
     local world = M.new(plan)
-    local ok, err = xpcall(function() fn(world) end, function(err)
-      return errors.is(err) and tostring(err) or err
-    end)
+    local ok, err = pcall(fn, world)
     world:close()
     if not ok then error(("seed %d: %s"):format(seed, tostring(err)), 0) end
   end

@@ -2,6 +2,8 @@
 --
 -- A node is a level of patterns: { pattern, subscribers = set, local_count, children = by level, child_count, parent,
 -- level }. A subscriber is anything; those that are no numbers are counted as local.
+local order = require "linedancer.order"
+
 local M = {}
 
 local Trie = {}
@@ -33,7 +35,7 @@ end
 --- Add SUBSCRIBER to NODE. Returns whether it is the first local one.
 function Trie.add(_, node, subscriber)
   if node.subscribers[subscriber] then return false end
-  node.subscribers[subscriber] = true
+  node.subscribers[subscriber] = order.next()
   if type(subscriber) == "number" then return false end
   node.local_count = node.local_count + 1
   return node.local_count == 1
@@ -58,7 +60,7 @@ function Trie.remove(_, node, subscriber)
 end
 
 local function take(node, found)
-  for subscriber in pairs(node.subscribers) do found[subscriber] = true end
+  for subscriber, number in pairs(node.subscribers) do found[subscriber] = number end
 end
 
 local function collect(node, levels, i, found)
@@ -73,7 +75,7 @@ local function collect(node, levels, i, found)
   if same then collect(same, levels, i + 1, found) end
 end
 
---- The set of those whose patterns match the topic with LEVELS.
+--- The set (of linedancer.order) of those whose patterns match the topic with LEVELS.
 function Trie:match(levels)
   local found = {}
   collect(self.root, levels, 1, found)

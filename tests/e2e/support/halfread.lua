@@ -7,7 +7,7 @@
 -- A control connection (HOW is "control", no NAME) sends lines and gets the answer ('=', "done" or what is wrong):
 --
 --   send NAME TEXT     send it a message, which it passes on
---   arm NAME MS TEXT   have it set its named timer
+--   arm NAME MS TEXT   have it set its named timer, which says TEXT and when it was due, by the monotonic clock
 --   stop NAME TEXT     send it a message upon which it says TEXT and closes
 --   close NAME TEXT    write TEXT to it and close it, from here
 --   find NAME          answer with its id, when it is known
@@ -105,7 +105,10 @@ function states.control(conn)
 end
 
 local function on_message(conn, _, message)
-  if message.arm then return conn:timer("nudge", message.arm / 1000, message.text) end
+  if message.arm then
+    local seconds = message.arm / 1000
+    return conn:timer("nudge", seconds, ("%s %.6f"):format(message.text, ld.now() + seconds))
+  end
   say(conn, message.tag, message.text)
   if message.stop then conn:close "kicked" end
 end
