@@ -253,17 +253,19 @@ static size_t question_size(const uint8_t *p)
     return at + 5;
 }
 
-static void on_question(struct ev_loop *loop, ev_io *io, int events)
+/* Take one question; false when there is none. */
+static bool take_question(struct ev_loop *loop, struct dns *d)
 {
-    struct dns *d = io->data;
     struct dns_pending *p = calloc(1, sizeof(*p));
     const struct dns_answer *a;
     socklen_t len = sizeof(p->to);
     int type;
 
-    (void)events;
-    recvfrom(io->fd, p->bytes, sizeof(p->bytes), 0, (struct sockaddr *)&p->to,
-             &len);
+    if (recvfrom(d->io.fd, p->bytes, sizeof(p->bytes), MSG_DONTWAIT,
+                 (struct sockaddr *)&p->to, &len) < 0) {
+        free(p);
+        return false;
+    }
     p->size = question_size(p->bytes);
     type = p->bytes[p->size - 3] == 1 ? DNS_A : DNS_AAAA;
     a = &d->answers[type];
@@ -276,12 +278,19 @@ static void on_question(struct ev_loop *loop, ev_io *io, int events)
         memset(p->bytes + 2, 0xff, p->size - 2);
     ev_timer_init(&p->timer, on_delayed, a->delay, 0);
     p->timer.data = p;
-    if (a->silent)
-        return;
     if (a->delay > 0)
         ev_timer_start(loop, &p->timer);
-    else
+    else if (!a->silent)
         send_answer(p);
+    return true;
+}
+
+/* All at once, so that no time passes between their answers. */
+static void on_question(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)events;
+    while (take_question(loop, io->data))
+        ;
 }
 
 void dns_open(struct dns *d)

@@ -80,6 +80,20 @@ static int l_watch_stray(lua_State *L)
     return 0;
 }
 
+void ld_task_stray(void *ctx, struct ld_conn *c)
+{
+    struct ld_vm *vm = ctx;
+    lua_State *L = vm->L;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->stray_ref);
+    ld_vm_push_conn(vm, c);
+    if (lua_pcall(L, 1, 0, 0)) {
+        ld_log(vm->log, LD_FAULT, "stray input", "error=\"%s\"",
+               lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+}
+
 static const luaL_Reg task[] = {{"spawn", l_spawn},
                                 {"abandon", l_abandon},
                                 {"adopt", l_adopt},

@@ -398,20 +398,6 @@ void ld_task_news(void *ctx, struct ld_conn *c)
     lua_settop(L, top);
 }
 
-void ld_task_stray(void *ctx, struct ld_conn *c)
-{
-    struct ld_vm *vm = ctx;
-    lua_State *L = vm->L;
-
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->stray_ref);
-    ld_vm_push_conn(vm, c);
-    if (lua_pcall(L, 1, 0, 0)) {
-        ld_log(vm->log, LD_FAULT, "stray input", "error=\"%s\"",
-               lua_tostring(L, -1));
-        lua_pop(L, 1);
-    }
-}
-
 /* What C made ends with it: upstreams are flushed first. */
 static void end_children(struct ld_vm *vm, struct ld_conn *c)
 {

@@ -142,7 +142,7 @@ void ld_vm_make_table(struct ld_vm *vm, const struct ld_conn *c,
 void ld_task_wake(void *ctx, struct ld_conn *c, enum ld_status st);
 void ld_task_go_on(void *ctx, struct ld_conn *c);
 void ld_task_news(void *ctx, struct ld_conn *c);
-void ld_task_stray(void *ctx, struct ld_conn *c);
+void ld_task_stray(void *ctx, struct ld_conn *c); /* lib_task.c */
 void ld_task_closed(void *ctx, struct ld_conn *c);
 
 /* Have C, new or at rest, run from its beginning, or from a state: COUNT

@@ -1,12 +1,12 @@
 --- linedancer.class: the metatables of connections and tasks, one for each machine.
 local M = {}
 
--- The class's own table has what all its connections share, and the methods, so that one lookup finds either.
 --- The metatable of MACHINE's instances, which have METHODS, FACTS (functions, called when asked for) and fields of the
--- handler's own. NAME is what messages call them.
+-- handler's own. NAME is what messages call them. What instances share and the methods are in one table, so that one
+-- lookup finds either.
 function M.new(machine, methods, facts, name)
   local shared = { machine = machine, options = machine.options, version = machine.version, handler = machine.name }
-  for name, method in pairs(methods) do shared[name] = method end
+  for key, method in pairs(methods) do shared[key] = method end
   return {
     machine = machine,
     __name = "linedancer." .. name,

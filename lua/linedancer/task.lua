@@ -135,7 +135,7 @@ end
 
 --- Call FN every SECONDS, the first time after as many. It may wait; what it raises is logged. Returns the task.
 function M.every(seconds, fn)
-  if type(seconds) ~= "number" or not (seconds > 0) then error("seconds above 0 expected", 2) end
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds <= 0 then error("seconds above 0 expected", 2) end
   check(fn)
   return make(nil, true, tick, seconds, fn)
 end
@@ -193,7 +193,7 @@ function of_conn:timer(name, seconds, value)
   if timers[name] then alarm.cancel(timers[name].alarm) end
   timers[name] = nil
   if seconds == nil or leaf.alive(W, self[1]) == 0 then return end
-  if type(seconds) ~= "number" or not (seconds >= 0) then error("seconds or nil expected", 2) end
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then error("seconds or nil expected", 2) end
   if not self.machine.on_timer then error("the handler has no on_timer", 2) end
   timers[name] = { alarm = alarm.set(seconds, off, self, name), value = value }
 end

@@ -4,7 +4,9 @@ each that is not delivered is accounted for.
 
   messages_test.py [--count N]     N messages in all (default 100,000)"""
 import argparse
+import os
 import pathlib
+import signal
 import sys
 import threading
 import time
@@ -139,7 +141,10 @@ class Messages(unittest.TestCase):
         receiver, sender = self.party(1, True), self.party(2, True)
         receiver.ask("deaf")
         count, size = 1000, 200_000
+        pid = int(self.gateway.await_line(r"worker=1 pid=(\d+)").group(1))
+        os.kill(pid, signal.SIGSTOP)
         refused = sender.send(receiver, count, size)
+        os.kill(pid, signal.SIGCONT)
         self.assertGreater(refused, 0)
         self.assertLess(refused, count)
         receiver.ask("hear")
