@@ -66,12 +66,14 @@ struct ld_channel {
     struct ld_pool *pool;
     struct ld_entry *ring; /* entry I is at I & mask; NULL before the first */
     uint32_t mask;
-    uint64_t tail, head; /* entries [tail, head) are there */
-    uint64_t mark;       /* the newest; LD_NO_ENTRY, or below tail: none */
-    uint64_t released;   /* entries below it may be written, */
-    uint64_t offered;    /* and below this had their turn: lag counts them */
-    uint64_t published;  /* bytes ever, */
-    uint64_t entries;    /* and entries */
+    uint64_t tail, head;    /* entries [tail, head) are there */
+    uint64_t mark;          /* the newest; LD_NO_ENTRY, or below tail: none */
+    uint64_t released;      /* entries below it may be written, */
+    uint64_t offered;       /* and below this had their turn: lag counts them */
+    struct ld_blob *joined; /* in a turn: entries [joined_from, released) */
+    uint64_t joined_from;
+    uint64_t published; /* bytes ever, */
+    uint64_t entries;   /* and entries */
     struct ld_blob *preamble;
     uint64_t preamble_at;      /* head when it was set */
     uint32_t preamble_version; /* 0: never set */

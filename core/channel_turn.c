@@ -1,25 +1,42 @@
 /* channel_turn.c -- how followers of a channel are written to; see channel.h.
  */
+#include <string.h>
+
 #include "channel.h"
 #include "sock.h"
 
 enum {
     VECTORS = 128, /* entries in one call */
-    AHEAD = 4      /* followers whose memory is asked for early */
+    AHEAD = 4,     /* followers whose memory is asked for early */
+    /* When a turn's entries are joined: measured with 7 KB each. */
+    JOIN_FOLLOWERS = 8,
+    JOIN_ENTRIES = 4,
+    JOIN_MAX = 1 << 20 /* bytes */
 };
 
 /* What one call writes: entries from F->next on, and maybe the preamble
  * among them. */
 struct batch {
     struct iovec iov[VECTORS];
-    int count, greeting; /* of iov; -1: none */
+    int count;
+    size_t bytes;
 };
 
-static void add(struct batch *b, struct ld_blob *blob, uint32_t off,
-                uint32_t len)
+static void add(struct batch *b, struct ld_blob *blob, size_t off, size_t len)
 {
     b->iov[b->count].iov_base = blob->data + off;
     b->iov[b->count++].iov_len = len;
+    b->bytes += len;
+}
+
+/* Is entry I one of those that the turn has in one piece, and the preamble
+ * not among the ones after it? */
+static bool is_joined(const struct ld_follower *f, uint64_t i)
+{
+    const struct ld_channel *ch = f->channel;
+
+    return ch->joined && i >= ch->joined_from &&
+           (f->greet_at <= i || f->greet_at >= ch->released);
 }
 
 static void gather(const struct ld_follower *f, struct batch *b)
@@ -28,59 +45,62 @@ static void gather(const struct ld_follower *f, struct batch *b)
     uint64_t end = ch->released > f->until ? ch->released : f->until;
 
     b->count = 0;
-    b->greeting = -1;
+    b->bytes = 0;
     for (uint64_t i = f->next; b->count < VECTORS; i++) {
         const struct ld_entry *e;
 
-        if (i == f->greet_at && ch->preamble) {
-            b->greeting = b->count;
+        if (i == f->greet_at && ch->preamble)
             add(b, ch->preamble, 0, ch->preamble->size);
-        }
         if (i >= end || b->count == VECTORS)
             return;
         e = ld_channel_entry(ch, i);
-        add(b, e->blob, e->off, e->len);
+        if (is_joined(f, i)) {
+            size_t off = e->start - ld_channel_start(ch, ch->joined_from);
+
+            add(b, ch->joined, off, ch->joined->size - off);
+            i = ch->released - 1;
+        } else {
+            add(b, e->blob, e->off, e->len);
+        }
     }
 }
 
-/* F has the next piece of its batch.  DONE bytes of it are written; the rest,
- * if there is any, is the connection's output from now on. */
-static enum ld_status take(struct ld_follower *f, bool greeting, size_t done)
+/* F has been written all, or PUT bytes, of what comes next.  The rest, if
+ * there is any, is the connection's output from now on. */
+static enum ld_status take(struct ld_follower *f, size_t *put)
 {
     struct ld_channel *ch = f->channel;
     struct ld_conn *c = f->conn;
     struct ld_entry e;
+    uint32_t done;
 
-    if (greeting) {
+    if (f->next == f->greet_at && ch->preamble) {
         e = (struct ld_entry){ch->preamble, 0, ch->preamble->size, 0};
         f->greet_at = LD_NO_ENTRY;
         f->version = ch->preamble_version;
     } else {
         e = *ld_channel_entry(ch, f->next++);
     }
+    done = *put < e.len ? (uint32_t)*put : e.len;
+    *put -= done;
     if (done == e.len)
         return LD_OK;
     c->out = ld_pool_chain(c->pool);
     if (!c->out)
         return LD_NOMEM;
-    return ld_chain_share(c->out, e.blob, e.off + (uint32_t)done,
-                          e.len - (uint32_t)done);
+    return ld_chain_share(c->out, e.blob, e.off + done, e.len - done);
 }
 
 /* PUT bytes of B were written.  LD_AGAIN when that is not all. */
 static enum ld_status written(struct ld_follower *f, const struct batch *b,
                               size_t put)
 {
+    bool all = put == b->bytes;
     enum ld_status st = LD_OK;
-    int i;
 
-    for (i = 0; i < b->count && put > 0 && !st; i++) {
-        size_t len = b->iov[i].iov_len, done = put < len ? put : len;
-
-        st = take(f, i == b->greeting, done);
-        put -= done;
-    }
-    if (st || (i == b->count && !f->conn->out))
+    while (put > 0 && !st)
+        st = take(f, &put);
+    if (st || all)
         return st;
     f->conn->blocked = true;
     return LD_AGAIN;
@@ -156,8 +176,29 @@ prefetch(const struct ld_channel *ch, uint32_t i)
     __builtin_prefetch(&c->doom, 1);
 }
 
+/* Have what this turn releases in one piece, when many write it: one copy
+ * costs less than as many vectors for each. */
+static void join(struct ld_channel *ch)
+{
+    uint64_t from = ch->released > ch->tail ? ch->released : ch->tail;
+    uint64_t start = ld_channel_start(ch, from);
+
+    if (ch->count < JOIN_FOLLOWERS || ch->head - from < JOIN_ENTRIES ||
+        ch->published - start > JOIN_MAX)
+        return;
+    ch->joined_from = from;
+    ch->joined = ld_blob_new(ch->published - start);
+    for (uint64_t i = from; ch->joined && i < ch->head; i++) {
+        const struct ld_entry *e = ld_channel_entry(ch, i);
+
+        memcpy(ch->joined->data + (e->start - start), e->blob->data + e->off,
+               e->len);
+    }
+}
+
 void ld_channel_turn(struct ld_channel *ch)
 {
+    join(ch);
     ch->released = ch->head;
     for (ch->served = 0; ch->served < ch->count;) {
         prefetch(ch, ch->served);
@@ -165,4 +206,6 @@ void ld_channel_turn(struct ld_channel *ch)
     }
     ch->served = 0;
     ch->offered = ch->head;
+    ld_blob_unref(ch->joined);
+    ch->joined = NULL;
 }

@@ -152,11 +152,17 @@ void ld_supervisor_assign(struct ld_supervisor *s)
     }
 }
 
+/* Is that how a worker ends while the gateway stops? */
+static bool is_expected(const struct ld_supervisor *s,
+                        const struct ld_process *w, int status)
+{
+    return s->phase != LD_SERVING && (status == 0 || w->killed);
+}
+
 static void say_died(const struct ld_supervisor *s, const struct ld_process *w,
                      int status)
 {
-    bool expected = s->phase != LD_SERVING && (status == 0 || w->killed);
-    enum ld_level level = expected ? LD_DEBUG : LD_FAULT;
+    enum ld_level level = is_expected(s, w, status) ? LD_DEBUG : LD_FAULT;
 
     if (WIFSIGNALED(status))
         ld_log(&s->log, level, "worker died",
@@ -214,6 +220,8 @@ static void buried(struct ld_supervisor *s, struct ld_process *w, int status)
     ld_arbiter_down(s->arbiter, w->slot);
     if (s->phase == LD_SERVING)
         replace(s, w, status);
+    else if (!is_expected(s, w, status))
+        s->status = 1;
 }
 
 void ld_supervisor_reap(struct ld_supervisor *s)

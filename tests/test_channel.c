@@ -41,6 +41,32 @@ static void more_entries_than_one_call_takes_are_written_all(void **state)
     peer_free(&p);
 }
 
+static void what_many_followers_write_is_one_piece(void **state)
+{
+    struct ld_channel *ch = channel_new(MB, 1000, 0);
+    struct peer peers[10];
+
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        listener_open(&peers[i], ch, ANY, LD_SKIP);
+    peers[1].memory.room = 201; /* in the middle of one */
+    peers[2].memory.room = 200; /* between two */
+    for (int i = 0; i < 300; i++)
+        say(ch, "ab");
+    settle();
+    assert_int_equal(peers[0].writes, 1);
+    peer_take(&peers[1], 1000);
+    peer_take(&peers[2], 1000);
+    for (int i = 0; i < 10; i++) {
+        const char *heard = peer_heard(&peers[i]);
+
+        assert_int_equal(strlen(heard), 600);
+        for (int k = 0; k < 600; k++)
+            assert_int_equal(heard[k], "ab"[k % 2]);
+        peer_free(&peers[i]);
+    }
+}
+
 static void a_newcomer_starts_at_the_newest_mark(void **state)
 {
     struct ld_channel *ch = channel_new(MB, 100, 0);
@@ -481,6 +507,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(followers_get_every_entry_in_order_with_one_write),
         TEST(more_entries_than_one_call_takes_are_written_all),
+        TEST(what_many_followers_write_is_one_piece),
         TEST(a_newcomer_starts_at_the_newest_mark),
         TEST(without_a_mark_a_newcomer_gets_what_comes),
         TEST(who_waits_for_a_publisher_gets_the_preamble_first_and_once),

@@ -8,7 +8,7 @@
 #include "support_channel.h"
 
 enum {
-    PEERS = 12,
+    PEERS = 24, /* enough that entries are joined */
     CHANNELS = 2,
     STEPS = 3000,
     ROUNDS = 30,

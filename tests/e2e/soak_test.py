@@ -4,6 +4,8 @@ in the middle of it, against the program with ASan, UBSan and LSan.
 
   soak_test.py [--connections N] [--seed N]     (default 3000, and 1)
 
+N with two workers, and a tenth of it with everything in one process.
+
 What a client sends, and when and how it ends, follows from the seed; how that
 meets the gateway's timing does not.  In the end the gateway must be empty, by
 its own count, and exit without a word from a sanitizer."""
@@ -163,12 +165,11 @@ class Crowd:
 
 
 class Soak(unittest.TestCase):
-    def play(self, crowd, control):
+    def play(self, crowd, control, connections):
         since = shown = time.monotonic()
         steps = 0
-        while crowd.opened < options.connections:
-            while (len(crowd.socks) < ALIVE and
-                   crowd.opened < options.connections):
+        while crowd.opened < connections or len(crowd.socks) > ALIVE // 4:
+            while len(crowd.socks) < ALIVE and crowd.opened < connections:
                 crowd.join()
             crowd.step()
             steps += 1
@@ -194,7 +195,7 @@ class Soak(unittest.TestCase):
         except AssertionError:
             self.fail(f"left in a worker: {left}")
 
-    def soak(self, workers):
+    def soak(self, workers, connections):
         directory = tempfile.TemporaryDirectory(prefix="ld-soak-")
         self.addCleanup(directory.cleanup)
         path = directory.name + "/s"
@@ -210,7 +211,7 @@ class Soak(unittest.TestCase):
             control = Control(gateway.address(2), max(workers, 1))
             crowd = Crowd([gateway.address(), gateway.address(),
                            gateway.address(1)], random.Random(options.seed))
-            seconds = self.play(crowd, control)
+            seconds = self.play(crowd, control, connections)
             self.await_empty(control)
             self.report(control, crowd, seconds)
             self.assertEqual(gateway.stop(), 0)
@@ -225,7 +226,10 @@ class Soak(unittest.TestCase):
               f"{kilobytes} KB of Lua", file=sys.stderr)
 
     def test_two_workers(self):
-        self.soak(2)
+        self.soak(2, options.connections)
+
+    def test_one_process(self):
+        self.soak(0, options.connections // 10)
 
     def test_a_leak_would_be_seen(self):
         with Gateway({"handler": LEAKS}, workers=2) as gateway:

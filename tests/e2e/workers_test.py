@@ -338,6 +338,18 @@ class Stopping(unittest.TestCase):
                 self.assertEqual(read_all(sock), b"")
             self.assertEqual(gateway.wait(), 0)
 
+    def test_a_worker_that_dies_while_the_gateway_stops_is_told(self):
+        with Gateway({"handler": FRAMED}, workers=2, drain=30) as gateway:
+            victim = started(gateway, 2)[0]
+            busy = self.half_a_frame(gateway.address(), 16)
+            gateway.signal(signal.SIGTERM)
+            gateway.await_line("draining workers=2")
+            os.kill(victim, signal.SIGKILL)
+            gateway.await_line("worker died .* signal=9")
+            for sock in busy:
+                sock.close()
+            self.assertEqual(gateway.wait(), 1)
+
     def test_a_second_signal_or_sigquit_stops_at_once(self):
         for signals in ([signal.SIGTERM, signal.SIGINT], [signal.SIGQUIT]):
             with Gateway({"handler": FRAMED}, workers=2,
