@@ -324,10 +324,11 @@ static bool over_output_limit(const struct ld_conn *c)
     return c->out && c->out->bytes > c->profile->output_limit;
 }
 
-/* Above its limit a handler that goes on writing adds no more. */
+/* Above its limit a handler that goes on writing adds no more, nor later: what
+ * follows a gap would hide it. */
 struct ld_chain *ld_conn_output(struct ld_conn *c)
 {
-    if (c->phase != LD_PHASE_OPEN || c->shut)
+    if (c->phase != LD_PHASE_OPEN || c->shut || c->doom == LD_LIMIT)
         return NULL;
     if (over_output_limit(c)) {
         ld_conn_doom(c, LD_LIMIT, false);

@@ -83,6 +83,9 @@ enum {
 /* The state of a connection that has not entered one. */
 enum { LD_NO_STATE = UINT16_MAX };
 
+/* How often its end is raised in a coroutine before that is abandoned. */
+enum { LD_GONE_MAX = 2 };
+
 /* Seconds; HUGE_VAL for none. */
 struct ld_timeouts {
     double idle, total;
@@ -321,8 +324,8 @@ enum ld_status ld_conn_relay(struct ld_conn *c, struct ld_conn *to, uint64_t n);
 enum ld_status ld_conn_pipe(struct ld_conn *c, struct ld_conn *other);
 
 /* The chain to append output to, to be followed by ld_conn_wrote(); NULL when
- * output goes nowhere (the connection has ended, or has more queued than its
- * limit) or memory is out. */
+ * output goes nowhere (the connection has ended, or has had more queued than
+ * its limit) or memory is out. */
 struct ld_chain *ld_conn_output(struct ld_conn *c);
 void ld_conn_wrote(struct ld_conn *c);
 
@@ -332,7 +335,7 @@ static inline struct ld_chain *ld_conn_room(struct ld_conn *c)
 {
     struct ld_chain *q = c->out;
 
-    if (q && q->bytes <= c->profile->output_limit && !c->shut &&
+    if (q && q->bytes <= c->profile->output_limit && !c->shut && !c->doom &&
         c->phase == LD_PHASE_OPEN)
         return q;
     return ld_conn_output(c);
@@ -381,6 +384,7 @@ void ld_conn_end_timeout(struct ld_conn *c);
 enum ld_status ld_conn_depend(struct ld_conn *c, int64_t handle, bool parked);
 void ld_conn_tell_dependents(struct ld_conn *c);
 void ld_conn_drop_wait(struct ld_conn *c);
+void ld_conn_tell_reader(struct ld_conn *c);
 bool ld_conn_is_read(struct ld_conn *c);
 void ld_conn_queue(struct ld_conn *c);
 void ld_conn_settle(struct ld_conn *c);
@@ -392,7 +396,7 @@ void ld_conn_deadline(struct ld_timer *t, double now);
 bool ld_conn_wants_input(const struct ld_conn *c);
 enum ld_status ld_conn_stow(struct ld_conn *c);
 enum ld_status ld_conn_prepare_input(struct ld_conn *c);
-bool ld_conn_receives_past(const struct ld_conn *c);
+bool ld_conn_receives_past(struct ld_conn *c);
 enum ld_status ld_conn_receive_past(struct ld_conn *c);
 
 #endif

@@ -72,7 +72,7 @@ static void flush(struct ld_conn *c)
 }
 
 /* A coroutine elsewhere that reads C is to know. */
-static void tell_reader(struct ld_conn *c)
+void ld_conn_tell_reader(struct ld_conn *c)
 {
     struct ld_conn *w = c->waiter ? ld_conn_waiter(c) : NULL;
 
@@ -88,7 +88,7 @@ void ld_conn_finish(struct ld_conn *c)
         ld_channel_forget(c);
     c->queued = false;
     c->parked = LD_NOT_PARKED;
-    tell_reader(c);
+    ld_conn_tell_reader(c);
     ld_conn_drop_wait(c);
     c->view++; /* its input goes, and slices of it with it */
     c->phase = LD_PHASE_FLUSHING;

@@ -1,7 +1,8 @@
 /* conn_input.c -- where a connection's input is kept; see conn.h.
  *
  * Reads go to the pool's buffer.  What is unread at the end of a turn moves
- * to a buffer of the connection's own, where a large frame is read to.
+ * to a buffer of the connection's own, where a large frame is read to.  When
+ * input moves, or its buffer goes, slices of it are stale.
  */
 #include <string.h>
 
@@ -11,6 +12,15 @@ enum {
     KEEP_MAX = 2048, /* unread bytes worth copying back to the read buffer */
     OWN_MIN = 4096   /* a buffer of one's own is at least this large */
 };
+
+/* C's unread input is now at the front of IN. */
+static void set_input(struct ld_conn *c, struct ld_blob *in, uint32_t unread)
+{
+    c->in = in;
+    c->pos = 0;
+    c->end = unread;
+    c->view++;
+}
 
 /* Keep unread input in a buffer of its own, or none. */
 enum ld_status ld_conn_stow(struct ld_conn *c)
@@ -25,6 +35,7 @@ enum ld_status ld_conn_stow(struct ld_conn *c)
             ld_blob_unref(c->in);
         c->in = NULL;
         c->pos = c->end = 0;
+        c->view++;
         return LD_OK;
     }
     if (c->in != c->pool->read_blob)
@@ -35,9 +46,7 @@ enum ld_status ld_conn_stow(struct ld_conn *c)
     if (!own)
         return LD_NOMEM;
     memcpy(own->data, c->in->data + c->pos, unread);
-    c->in = own;
-    c->pos = 0;
-    c->end = unread;
+    set_input(c, own, unread);
     return LD_OK;
 }
 
@@ -56,8 +65,7 @@ static enum ld_status make_room(struct ld_conn *c)
     if (c->in->refs == 1 && c->in->size >= want) {
         if (c->in->size - c->pos < want) {
             memmove(c->in->data, c->in->data + c->pos, unread);
-            c->pos = 0;
-            c->end = unread;
+            set_input(c, c->in, unread);
         }
         return LD_OK;
     }
@@ -66,9 +74,7 @@ static enum ld_status make_room(struct ld_conn *c)
         return LD_NOMEM;
     memcpy(own->data, c->in->data + c->pos, unread);
     ld_blob_unref(c->in);
-    c->in = own;
-    c->pos = 0;
-    c->end = unread;
+    set_input(c, own, unread);
     return LD_OK;
 }
 
@@ -84,9 +90,7 @@ enum ld_status ld_conn_prepare_input(struct ld_conn *c)
         memcpy(shared->data, c->in->data + c->pos, unread);
         ld_blob_unref(c->in);
     }
-    c->in = shared;
-    c->pos = 0;
-    c->end = unread;
+    set_input(c, shared, unread);
     return LD_OK;
 }
 
@@ -113,9 +117,12 @@ static enum ld_status receive_into(struct ld_conn *c)
     return st;
 }
 
-/* Can C's input go where it is awaited without the read buffer? */
-bool ld_conn_receives_past(const struct ld_conn *c)
+/* Can C's input go where it is awaited without the read buffer?  Not when its
+ * wait was left behind: what it points to may have gone. */
+bool ld_conn_receives_past(struct ld_conn *c)
 {
+    if (!ld_conn_waiter(c))
+        return false;
     if (c->wait == LD_WAIT_FILL)
         return c->await->left >= LD_SHARE_MIN;
     return ld_conn_may_splice(c);

@@ -112,26 +112,36 @@ static bool hears(const struct ld_conn *c)
     return (c->news & LD_NEWS_MAIL) && c->wait != LD_WAIT_START && !c->doom;
 }
 
-/* Tell C, whose coroutine does not run, its news.  False when it has ended by
- * it. */
-bool ld_conn_attend(struct ld_conn *c)
+/* False when C has ended by it, as with the next one. */
+static bool hear(struct ld_conn *c)
 {
-    struct ld_pool *pool = c->pool;
     uint32_t generation = c->generation;
 
-    if (hears(c)) {
-        c->news &= (uint8_t)~LD_NEWS_MAIL;
-        pool->hooks.news(pool->hooks.ctx, c);
-        if (c->generation != generation || c->phase != LD_PHASE_OPEN)
-            return false;
-    }
-    if (c->news & LD_NEWS_UNPARKED) {
-        c->news &= (uint8_t)~LD_NEWS_UNPARKED;
-        if (c->parked)
-            pool->hooks.go_on(pool->hooks.ctx, c);
-        if (c->generation != generation || c->phase != LD_PHASE_OPEN)
-            return false;
-    }
+    if (!hears(c))
+        return true;
+    c->news &= (uint8_t)~LD_NEWS_MAIL;
+    c->pool->hooks.news(c->pool->hooks.ctx, c);
+    return c->generation == generation && c->phase == LD_PHASE_OPEN;
+}
+
+static bool go_on(struct ld_conn *c)
+{
+    uint32_t generation = c->generation;
+
+    if (!(c->news & LD_NEWS_UNPARKED))
+        return true;
+    c->news &= (uint8_t)~LD_NEWS_UNPARKED;
+    if (c->parked)
+        c->pool->hooks.go_on(c->pool->hooks.ctx, c);
+    return c->generation == generation && c->phase == LD_PHASE_OPEN;
+}
+
+/* Tell C, whose coroutine does not run, its news; and what came of its going
+ * on, before it does so again.  False when it has ended by it. */
+bool ld_conn_attend(struct ld_conn *c)
+{
+    if (!hear(c) || !go_on(c) || !hear(c))
+        return false;
     if (hears(c) || (c->news & LD_NEWS_UNPARKED))
         ld_conn_queue(c);
     return true;

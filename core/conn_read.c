@@ -10,8 +10,6 @@
 
 #include "conn_read.h"
 
-enum { GONE_MAX = 2 }; /* times the end is raised before the coroutine goes */
-
 struct ld_await *ld_conn_take_await(struct ld_conn *c)
 {
     struct ld_pool *pool = c->pool;
@@ -62,7 +60,9 @@ static enum ld_status gone(struct ld_conn *c)
 {
     bool waits = c->pool->running == c && !c->pool->in_hook;
 
-    if (waits && c->gone_count >= GONE_MAX) {
+    if (waits && c->gone_count >= LD_GONE_MAX) {
+        ld_conn_tell_reader(c);
+        ld_conn_drop_wait(c);
         c->wait = LD_WAIT_ABANDON;
         c->pool->result->need = 0;
         return LD_AGAIN;

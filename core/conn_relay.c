@@ -13,12 +13,15 @@ enum {
 };
 static const uint64_t ENDLESS = 1ULL << 62;
 
-/* Where C's input goes; NULL when that one has ended. */
+/* Where C's input goes; NULL when that one has ended, or was about to: it has
+ * said so, and says no more, even if its handler goes on. */
 static struct ld_conn *sink_of(const struct ld_conn *c)
 {
     struct ld_conn *to = ld_conn_find(c->pool, c->await->sink);
 
-    return to && to->phase == LD_PHASE_OPEN && !to->doom ? to : NULL;
+    return to && !c->await->lost && to->phase == LD_PHASE_OPEN && !to->doom
+               ? to
+               : NULL;
 }
 
 static enum ld_status why_lost(const struct ld_conn *c)

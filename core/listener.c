@@ -133,6 +133,7 @@ void ld_listener_start(struct ld_listener *l, ld_accept_fn on_accept, void *ctx)
 {
     l->on_accept = on_accept;
     l->ctx = ctx;
+    ev_timer_stop(l->loop, &l->retry);
     ev_io_start(l->loop, &l->io);
 }
 

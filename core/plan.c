@@ -59,9 +59,10 @@ static double next_number(struct reader *r)
     }
     memcpy(text, p, len);
     n = strtod(text, &end);
-    if (*end || !(n >= 0))
-        r->p = NULL;
-    return n;
+    if (!*end && n >= 0)
+        return n;
+    r->p = NULL;
+    return 0;
 }
 
 /* A whole number up to MOST. */

@@ -185,6 +185,17 @@ void ld_pool_return_chain(struct ld_pool *pool, struct ld_chain *q)
     pool->spare_chains = q;
 }
 
+bool ld_pool_is_ending(const struct ld_pool *pool)
+{
+    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
+        uint8_t phase = pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS].phase;
+
+        if (phase == LD_PHASE_FLUSHING || phase == LD_PHASE_LINGERING)
+            return true;
+    }
+    return false;
+}
+
 /* A round is what was queued when it began. */
 bool ld_pool_settle(struct ld_pool *pool)
 {

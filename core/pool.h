@@ -107,6 +107,9 @@ static inline uint32_t ld_pool_dirty(const struct ld_pool *pool)
     return pool->dirty.tail - pool->dirty.head;
 }
 
+/* Has any connection output on its way out, with its handler done? */
+bool ld_pool_is_ending(const struct ld_pool *pool);
+
 /* Append a handle; the caller sees to it that it is there once. */
 void ld_pool_queue(struct ld_pool *pool, int64_t handle);
 

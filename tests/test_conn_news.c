@@ -147,6 +147,88 @@ static void a_wait_that_is_nobodys_any_more_consumes_nothing(void **state)
     free_pair();
 }
 
+/* Large reads go straight into the reader's buffer, which may have gone with
+ * its coroutine. */
+static void a_fill_that_is_nobodys_any_more_is_not_filled(void **state)
+{
+    static const char much[LD_SHARE_MIN];
+    struct ld_chain *into = malloc(sizeof(*into));
+
+    (void)state;
+    assert_non_null(into);
+    open_pair();
+    ld_chain_init(into, &rig.pool->chunks);
+    ld_conn_drop_wait(peer.c);
+    ld_pool_run(rig.pool, peer.c, false);
+    assert_int_equal(ld_conn_fill(other.c, into, 2 * sizeof(much)), LD_AGAIN);
+    ld_pool_run(rig.pool, NULL, false);
+    peer.c->parked = LD_AWAY;
+    ld_pool_settle(rig.pool);
+    peer.c->epoch++;
+    ld_chain_clear(into);
+    free(into);
+    peer_feed(&other, much, sizeof(much));
+    assert_int_equal(ld_conn_unread(other.c), sizeof(much));
+    peer.c->parked = LD_NOT_PARKED;
+    free_pair();
+}
+
+static void what_was_read_is_stale_when_its_place_has_gone(void **state)
+{
+    uint32_t view;
+
+    (void)state;
+    open_pair();
+    peer_say(&other, "abcdef");
+    read_elsewhere(4, LD_OK);
+    view = rig.pool->result->view;
+    assert_int_equal(other.c->view, view);
+    ld_pool_settle(rig.pool);
+    peer_say(&other, "gh");
+    assert_int_not_equal(other.c->view, view);
+    read_elsewhere(4, LD_OK);
+    view = rig.pool->result->view;
+    ld_pool_settle(rig.pool);
+    assert_null(other.c->in);
+    assert_int_not_equal(other.c->view, view);
+    free_pair();
+}
+
+/* A write that was refused leaves a gap: what came later would hide it. */
+static void nothing_is_written_after_a_write_that_was_refused(void **state)
+{
+    static char much[1 << 20];
+
+    (void)state;
+    open_pair();
+    conn_write(other.c, much, sizeof(much));
+    conn_say(other.c, "!");
+    assert_null(ld_conn_output(other.c));
+    ld_pool_settle(rig.pool);
+    assert_int_equal(peer_count(&other), sizeof(much) + 1);
+    assert_null(ld_conn_output(other.c));
+    free_pair();
+}
+
+static void who_reads_a_connection_is_told_that_it_is_given_up(void **state)
+{
+    (void)state;
+    open_pair();
+    read_elsewhere(4, LD_AGAIN);
+    ld_pool_run(rig.pool, other.c, false);
+    ld_conn_doom(other.c, LD_CLOSED, false);
+    for (int i = 0; i < LD_GONE_MAX; i++)
+        assert_int_equal(ld_conn_read(other.c, 1, 0), LD_CLOSED);
+    assert_int_equal(ld_conn_read(other.c, 1, 0), LD_AGAIN);
+    assert_int_equal(other.c->wait, LD_WAIT_ABANDON);
+    ld_pool_run(rig.pool, NULL, false);
+    ld_conn_drop_wait(other.c); /* before its on_error has a say */
+    ld_conn_finish(other.c);
+    ld_pool_settle(rig.pool);
+    assert_int_equal(go_ons, 1);
+    free_pair();
+}
+
 static void one_coroutine_reads_at_a_time(void **state)
 {
     struct peer third;
@@ -237,6 +319,10 @@ int main(void)
         T(nobody_hears_mail_on_the_way_out),
         T(only_the_parked_are_unparked),
         T(a_wait_that_is_nobodys_any_more_consumes_nothing),
+        T(a_fill_that_is_nobodys_any_more_is_not_filled),
+        T(what_was_read_is_stale_when_its_place_has_gone),
+        T(nothing_is_written_after_a_write_that_was_refused),
+        T(who_reads_a_connection_is_told_that_it_is_given_up),
         T(one_coroutine_reads_at_a_time),
         T(input_that_nobody_reads_is_bounded),
         T(a_passive_connection_that_is_closed_twice_ends),

@@ -151,6 +151,26 @@ static void a_sink_that_is_finished_ends_the_relay(void **state)
     free_both();
 }
 
+/* Its on_error may go on before the relay is tried again: nobody would tell the
+ * relay any more when there is room. */
+static void a_sink_that_goes_on_after_its_end_ends_the_relay(void **state)
+{
+    static char much[LD_LOW_WATER + 1];
+
+    (void)state;
+    open_far();
+    start(&near, &far, 100);
+    far.memory.room = 0;
+    conn_write(far.c, much, sizeof(much));
+    ld_conn_doom(far.c, LD_LIMIT, false);
+    ld_conn_settle(far.c);
+    far.c->doom = LD_OK;
+    ld_pool_settle(rig.pool);
+    assert_true(job.over);
+    assert_int_equal(job.st, LD_LIMIT);
+    free_both();
+}
+
 static void what_others_wrote_holds_a_relay(void **state)
 {
     static char much[LD_HIGH_WATER + 1];
@@ -403,6 +423,7 @@ int main(void)
         T(an_end_inside_is_truncated),
         T(the_end_of_the_sink_ends_the_relay),
         T(a_sink_that_is_finished_ends_the_relay),
+        T(a_sink_that_goes_on_after_its_end_ends_the_relay),
         T(what_others_wrote_holds_a_relay),
         T(a_sink_that_fails_while_full_ends_the_relay),
         T(a_sink_that_fails_at_the_write_ends_the_relay),

@@ -139,8 +139,9 @@ static void call_drain(struct ld_gateway *g, double left)
 }
 
 /* Each tick ends what has become idle; after the deadline, everything, and a
- * second later there is no more waiting for slow peers.  Tasks are not waited
- * for: those of connections end with them, others might never. */
+ * second later there is no more waiting for slow peers.  Upstreams of what has
+ * ended have their time to flush.  Tasks are not waited for: those of
+ * connections end with them, others might never. */
 static void on_drain_tick(struct ev_loop *loop, ev_timer *t, int events)
 {
     struct ld_gateway *g = t->data;
@@ -150,7 +151,8 @@ static void on_drain_tick(struct ev_loop *loop, ev_timer *t, int events)
     if (g->vm->accepted > 0 && left > -1)
         call_drain(g, left > 0 ? left : 0);
     ld_pool_settle(g->worker->pool);
-    if (g->vm->accepted == 0 || left <= -1)
+    if ((g->vm->accepted == 0 && !ld_pool_is_ending(g->worker->pool)) ||
+        left <= -1)
         ev_break(loop, EVBREAK_ALL);
 }
 

@@ -232,6 +232,7 @@ static bool suspended(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
 
     if (token == vm->wait_token && c->wait != LD_WAIT_NONE && c->waiter == 0)
         return true;
+    c->view++; /* as a read of its own has done: slices end with a wait */
     if (token == vm->wait_token && other && other->wait &&
         ld_conn_waiter(other) == c) {
         c->parked = LD_AWAY;
@@ -287,10 +288,11 @@ static void resume_parked(struct ld_vm *vm, struct ld_conn *c,
     resume(vm, c, 0);
 }
 
-/* C's own coroutine is suspended, and C is to end: it may catch that. */
+/* C's own coroutine is suspended, and C is to end: it may catch that, but not
+ * suspend itself for ever again. */
 static void end_parked(struct ld_vm *vm, struct ld_conn *c, enum ld_status st)
 {
-    if (!catches(vm, c->owner)) {
+    if (c->gone_count >= LD_GONE_MAX || !catches(vm, c->owner)) {
         fail(vm, c, st);
         return;
     }

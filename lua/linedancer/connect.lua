@@ -3,7 +3,6 @@
 -- Such a connection has no coroutine of its own: whoever made it reads it. It belongs to the connection or task that
 -- made it, ends with that, and has its limits. Names are resolved, and addresses tried, by the core (core/dial.h).
 local address = require "linedancer.address"
-local alarm = require "linedancer.alarm"
 local api = require "linedancer.api"
 local class = require "linedancer.class"
 local conns = require "linedancer.conn"
@@ -16,7 +15,6 @@ local shape = require "linedancer.shape"
 local core = api.core
 
 local TIMEOUT = 10 -- seconds
-local TAKING = 1 -- seconds within which a coroutine that is there goes on
 local OPTIONS = { timeout = true, bind = true, source = true, pool = true, tls = true }
 local LIMITS = { frame = 2 ^ 20, output = 2 ^ 20, linger = 5, mailbox = 0 }
 
@@ -43,8 +41,9 @@ end
 
 -- The machine of what CONN makes, and its name. A task of its own has no limits for output.
 local function machine_of(conn)
-  local limits = conn.machine.limits
-  if limits.output == 0 then limits = LIMITS end
+  local own = conn.machine.limits
+  local limits = LIMITS
+  if own.output > 0 then limits = { frame = own.frame, output = own.output, linger = own.linger, mailbox = 0 } end
   local name = ("%d %d %g"):format(limits.frame, limits.output, limits.linger)
   machines[name] = machines[name] or make_machine(limits)
   return machines[name], name
@@ -91,20 +90,20 @@ local function abandon(conn)
   local wait = pending[conn]
   if not wait then return end
   pending[conn] = nil
-  if not wait.over then M.cancel(wait.dial) end
+  if not wait.over then
+    M.cancel(wait.dial)
+  elseif wait.conn then
+    wait.conn:close()
+  end
 end
 
--- A coroutine that was given up for another state never takes its connection.
-local function not_taken(wait)
-  wait.conn:close()
-end
+park.on_give_up(abandon)
 
 local function dial(self, target, machine)
   abandon(self)
   local wait = {}
   local function done(conn, code, message)
     wait.over, wait.conn, wait.code, wait.message = true, conn, code, message
-    if conn then wait.alarm = alarm.set(TAKING, not_taken, wait) end
     park.wake(self)
   end
   local code, message
@@ -115,7 +114,6 @@ local function dial(self, target, machine)
   while not wait.over do park.sleep() end
   pending[self] = nil
   if not wait.conn then return nil, errors.new(wait.code, wait.message, self) end
-  alarm.cancel(wait.alarm)
   return wait.conn
 end
 

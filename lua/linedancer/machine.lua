@@ -8,13 +8,13 @@ local class = require "linedancer.class"
 local conns = require "linedancer.conn.all"
 local errors = require "linedancer.errors"
 local log = require "linedancer.log"
+local mailbox = require "linedancer.mailbox"
 local park = require "linedancer.park"
 local raise, failure = require("linedancer.await").raise, require("linedancer.await").failure
 local release = require "linedancer.release"
 local shape = require "linedancer.shape"
 local suggest = require "linedancer.suggest"
 require "linedancer.coroutines"
-require "linedancer.mailbox"
 
 local M = {}
 
@@ -50,14 +50,15 @@ function M.new(definition, options, limits, listener)
   return machine
 end
 
--- Run a hook: it may write, not wait. Returns what pcall returns.
-local function call_hook(fn, ...)
-  local was = set_hook(W, 1)
+-- Run a hook of CONN: it may write, not wait. Returns what pcall returns.
+local function call_hook(fn, conn, ...)
+  local was, actor = set_hook(W, 1), park.act(conn)
   local function done(...)
     set_hook(W, was)
+    park.act(actor)
     return ...
   end
-  return done(pcall(fn, ...))
+  return done(pcall(fn, conn, ...))
 end
 
 -- Only on_error can name a state when there is none to come FROM.
@@ -151,7 +152,10 @@ local function failed(conn, err)
   report(conn, err)
   if not machine.on_error then return nil end
   local result = { call_hook(machine.on_error, conn, err) }
-  if result[1] then return unpack(result, 2, table.maxn(result)) end
+  if result[1] then
+    if result[2] ~= nil then park.give_up(conn) end
+    return unpack(result, 2, table.maxn(result))
+  end
   local fields = describe(conn)
   fields.error = tostring(result[2])
   log.error("on_error failed", fields)
@@ -201,8 +205,7 @@ local function drain(left)
     elseif on_drain then
       if not conn[4] then
         conn[4] = true
-        local ok, err = call_hook(on_drain, conn, left)
-        if not ok then log.error("on_drain failed", { conn = conn.id, error = tostring(err) }) end
+        mailbox.drain(conn, left)
       end
     elseif core.is_idle(conn[1]) then
       conn:close "drain"

@@ -2,10 +2,11 @@
 --
 -- A message goes to a pending receive() or wait(), else to on_message, else it stays. Hooks are called whenever the
 -- coroutine waits, and at every transition, before the next frame: messages first, oldest first, at most one
--- mailbox-full, then timers. A box holds at most limits.mailbox messages, postponed ones included.
+-- mailbox-full, then timers, then on_drain. A box holds at most limits.mailbox messages, postponed ones included.
 --
 -- conn[5] is the box: [first..last] = { from, message, topic }, kept = { postponed... }, kept_in = their state,
--- receiving = true while the coroutine waits for a message, due = timers { name, value }... that have gone off.
+-- receiving = true while the coroutine waits for a message, due = timers { name, value }... that have gone off, left =
+-- seconds for on_drain.
 local api = require "linedancer.api"
 local errors = require "linedancer.errors"
 local park = require "linedancer.park"
@@ -80,7 +81,8 @@ end
 local function unpostpone(conn, box)
   local kept = box.kept
   local count = #kept
-  if count == 0 or conn.state == box.kept_in then return end
+  if count == 0 then return end
+  if conn.state == box.kept_in then return tell(W, conn[1], POSTPONED) end
   for i = count, 1, -1 do
     box.first = box.first - 1
     box[box.first] = kept[i]
@@ -100,6 +102,7 @@ local function explain(err)
 end
 
 local function check_state(machine, name)
+  if name == M.postpone then error("ld.postpone is for messages: only on_message returns it", 0) end
   if type(name) ~= "string" then
     error(("a hook returned %s: it returns the name of a state, ld.postpone, or nothing"):format(
       shape.describe(name)), 0)
@@ -109,13 +112,16 @@ local function check_state(machine, name)
   end
 end
 
+park.on_give_up(function(conn)
+  if conn[5] then conn[5].receiving = false end
+  conn[7] = nil
+end)
+
 -- A hook named the state NAME: "moved" when the change is now, else nil: it is for when the state returns.
 local function move(conn, name, ...)
   if select("#", ...) > 7 then error("a hook returned more than 7 values for the next state: use a table", 0) end
-  local box = conn[5]
   if consumed(W, conn[1]) == 0 then
-    box.receiving = false
-    park.forget(conn)
+    park.give_up(conn)
     tell(W, conn[1], MAIL)
     return "moved", name, ...
   end
@@ -123,12 +129,18 @@ local function move(conn, name, ...)
   tell(W, conn[1], MOVED)
 end
 
+-- A hook raised ERR. If on_error goes on, the rest is heard.
+local function failed(conn, err, traceback)
+  tell(W, conn[1], MAIL)
+  return "failed", err, traceback
+end
+
 -- What a hook returned, after xpcall: "failed" or "moved" with what goes with it, or nil.
 local function outcome(conn, ok, name, ...)
-  if not ok then return "failed", name[1], name[2] end
+  if not ok then return failed(conn, name[1], name[2]) end
   if name == nil then return nil end
   local fine, err = pcall(check_state, conn.machine, name)
-  if not fine then return "failed", err, "" end
+  if not fine then return failed(conn, err, "") end
   return move(conn, name, ...)
 end
 
@@ -151,13 +163,15 @@ end
 
 local function timers(conn, box)
   local on_timer = conn.machine.on_timer
-  while box.due[1] do
+  while box.due[1] and alive(W, conn[1]) == 1 do
     local timer = table.remove(box.due, 1)
-    if on_timer then
-      local what, a, b, c, d, e, f, g, h = outcome(conn, xpcall(on_timer, explain, conn, timer[1], timer[2]))
-      if what then return what, a, b, c, d, e, f, g, h end
-    end
+    local what, a, b, c, d, e, f, g, h = outcome(conn, xpcall(on_timer, explain, conn, timer[1], timer[2]))
+    if what then return what, a, b, c, d, e, f, g, h end
   end
+  local left = box.left
+  if not left or alive(W, conn[1]) == 0 then return end
+  box.left = nil
+  return outcome(conn, xpcall(conn.machine.on_drain, explain, conn, left))
 end
 
 -- The core calls it when CONN has news and its coroutine waits. Returns nothing, or "failed" and an error with its
@@ -189,6 +203,20 @@ core.boot { news = news }
 function M.timer(conn, name, value)
   local box = box_of(conn)
   box.due[#box.due + 1] = { name, value }
+  tell(W, conn[1], MAIL)
+end
+
+--- The timer of CONN called NAME has not gone off after all.
+function M.untimer(conn, name)
+  local due = conn[5] and conn[5].due or {}
+  for i = #due, 1, -1 do
+    if due[i][1] == name then table.remove(due, i) end
+  end
+end
+
+--- The gateway drains, and gives up in SECONDS: CONN's on_drain is told.
+function M.drain(conn, seconds)
+  box_of(conn).left = seconds
   tell(W, conn[1], MAIL)
 end
 

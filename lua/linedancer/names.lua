@@ -1,7 +1,7 @@
 --- linedancer.names: connections and tasks that are known by a name in all workers.
 --
 -- A name is held by one at a time, and let go when its holder ends. The supervisor decides who gets it; each worker has
--- a copy of all names. In a single process there is nobody to ask, and register() does not wait.
+-- a copy of all names. In a single process there is nobody to ask, and register() returns at once.
 local answer = require "linedancer.message.answer"
 local api = require "linedancer.api"
 local bus = require "linedancer.bus"
@@ -95,8 +95,14 @@ local function register_here(conn, name, take)
   return true, previous
 end
 
+-- CONN's coroutine has been given up: what it asked for is answered too late.
+park.on_give_up(function(conn)
+  for _, request in pairs(requests) do
+    if request.conn == conn then request.late = true end
+  end
+end)
+
 local function ask(conn, name, take)
-  park.waiting() -- raises `hook`
   request_count = (request_count + 1) % 2 ^ 32
   local number, request = request_count, { conn = conn, name = name, done = false }
   requests[number] = request
@@ -131,18 +137,18 @@ end
 
 local function current()
   local conn = park.current()
-  if not conn then error("only a connection or task can hold a name", 3) end
+  if not conn then error("only a connection or task holds names", 3) end
   return conn
 end
 
 --- Have the running connection or task be known as NAME (1 to 255 bytes) until it ends. With OPTS.take it gets the name
 -- whoever holds it; that one is told { taken = name, by = id }. True, and the id that held it before; or nil and
--- "taken" and the holder's id, "timeout", or "full" when there are too many names. With several workers it waits, and
+-- "taken" and the holder's id, "timeout", or "full" when there are too many names. With several workers it waits, so it
 -- raises `hook` where nothing may wait. Raises `limit` for more than 1000 names.
 function M.register(name, opts)
   check_name(name)
   if opts then check_options(opts) end
-  local conn = current()
+  local conn = park.waiting()
   local list = owned[conn]
   if list and list.count >= MAX_NAMES and not list.names[name] then
     error(errors.new("limit", "a connection holds at most " .. MAX_NAMES .. " names", conn), 2)

@@ -10,6 +10,7 @@ local counter = require "linedancer.counter"
 local errors = require "linedancer.errors"
 local id = require "linedancer.id"
 local log = require "linedancer.log"
+local mailbox = require "linedancer.mailbox"
 local order = require "linedancer.order"
 local park = require "linedancer.park"
 local release = require "linedancer.release"
@@ -72,7 +73,7 @@ function machine.finish(task, err, traceback)
   local record = task[10]
   if err ~= nil or traceback then
     err = traceback and errors.wrap(err, task, traceback) or errors.new(err, nil, task)
-    if err.code == "closed" then return nil end -- cancelled
+    if err.code == "closed" and (task[2] == "cancelled" or record.family) then return nil end -- as it was to be
     task[2], task[3] = err.code, err
     counter.get("task_errors"):add()
     log.error("task failed", { task = task.id, code = err.code, error = err.message, traceback = err.traceback })
@@ -115,18 +116,19 @@ end
 --- Suspend the running coroutine for SECONDS.
 function M.sleep(seconds)
   if type(seconds) ~= "number" or seconds ~= seconds then error("seconds expected, got " .. tostring(seconds), 2) end
+  park.waiting()
   local till = tonumber(now(W)) + seconds
   local left = math.max(seconds, 0)
   while park.sleep(left) do left = math.max(till - tonumber(now(W)), 0) end
 end
 
 local function tick(seconds, fn)
-  local due = tonumber(now(W))
+  local due, self = tonumber(now(W)), park.current()
   while true do
     due = math.max(due + seconds, tonumber(now(W)))
     M.sleep(due - tonumber(now(W)))
     local ok, err = xpcall(fn, debug.traceback)
-    if not ok then
+    if not ok and self[2] ~= "cancelled" then
       counter.get("task_errors"):add()
       log.error("every: failed", { error = err })
     end
@@ -142,8 +144,12 @@ end
 
 local function wait_for(list, is_over)
   local self = park.waiting()
+  local own = self.machine == machine and self[10]
+  if own and (list == own or list == own.family) then
+    error("a task cannot wait for its own end", 3)
+  end
   while not is_over() do
-    list[#list + 1] = self
+    if list[#list] ~= self then list[#list + 1] = self end
     park.sleep()
   end
 end
@@ -175,7 +181,7 @@ end
 local function off(conn, name)
   local timer = conn[8][name]
   conn[8][name] = nil
-  require("linedancer.mailbox").timer(conn, name, timer.value)
+  mailbox.timer(conn, name, timer.value)
 end
 
 local function forget_timers(conn)
@@ -184,6 +190,11 @@ end
 
 --- Have on_timer(conn, NAME, VALUE) called in SECONDS, instead of when it was last set to; nil cancels it.
 function of_conn:timer(name, seconds, value)
+  if name == nil or name ~= name then error("a timer has a name", 2) end
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds < 0) then
+    error("seconds or nil expected", 2)
+  end
+  if seconds and not self.machine.on_timer then error("the handler has no on_timer", 2) end
   local timers = self[8]
   if not timers then
     timers = {}
@@ -192,9 +203,8 @@ function of_conn:timer(name, seconds, value)
   end
   if timers[name] then alarm.cancel(timers[name].alarm) end
   timers[name] = nil
+  mailbox.untimer(self, name)
   if seconds == nil or leaf.alive(W, self[1]) == 0 then return end
-  if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then error("seconds or nil expected", 2) end
-  if not self.machine.on_timer then error("the handler has no on_timer", 2) end
   timers[name] = { alarm = alarm.set(seconds, off, self, name), value = value }
 end
 

@@ -28,6 +28,12 @@ local function formats_of(sources)
   return list
 end
 
+local function check_timeout(seconds)
+  if seconds and (seconds ~= seconds or seconds < 0) then
+    error("timeout: seconds expected, got " .. tostring(seconds), 3)
+  end
+end
+
 local function forget_all(reads)
   for conn in pairs(reads) do forget(W, conn[1]) end
 end
@@ -67,7 +73,9 @@ end
 -- "timeout". Messages win ties. The others keep what they have read so far.
 return function(sources)
   local self = park.waiting()
+  if type(sources) ~= "table" then error("ld.wait takes a table of sources, not a " .. type(sources), 2) end
   local reads = formats_of(sources)
+  check_timeout(sources.timeout)
   local box = sources.message and mailbox.box_of(self)
   local till = sources.timeout and tonumber(now(W)) + sources.timeout
   while true do

@@ -66,6 +66,20 @@ describe("slice", function()
     end)
   end
 
+  it("is stale after any wait, whatever came meanwhile", function()
+    for _, script in ipairs { { "abcd" }, { "abcd", "efgh" }, { "abcdef", "gh" }, { "ab", "cdef", "gh" } } do
+      local code
+      script[#script + 1] = t.advance(2)
+      t.play(function(conn)
+        local slice = conn:slice(4)
+        ld.sleep(1)
+        local ok, err = pcall(tostring, slice)
+        code = not ok and err.code
+      end, script)
+      assert.equal("stale", code)
+    end
+  end)
+
   it("is stale after a read that failed, peeked or did not wait", function()
     for _, read in ipairs { "peek", "try", "unpack" } do
       local code

@@ -189,13 +189,16 @@ describe("on_drain", function()
     assert.equal("drain", t.result(polite).reason)
   end)
 
-  it("that fails is logged and harms nobody", function()
-    local open = t.begin({
-      initial = "a", states = { a = function(conn) conn:write(conn:read(1)) end },
-      on_drain = function() error "no" end,
-    }, {})
-    local lines = logged(t.perform, open, t.drain(30))
-    assert.equal("on_drain failed", lines[1].text)
+  it("that fails is logged, and ends no other connection", function()
+    local function begin(on_drain)
+      return t.begin({
+        initial = "a", states = { a = function(conn) conn:write(conn:read(1)) end }, on_drain = on_drain,
+      }, {})
+    end
+    local failing, open = begin(function() error "no" end), begin(function() end)
+    local lines = logged(t.perform, failing, t.drain(30))
+    assert.equal("connection failed", lines[1].text)
+    assert.equal("error", t.result(failing).reason)
     t.perform(open, "x")
     assert.equal("x", t.result(open).sent)
   end)

@@ -46,6 +46,25 @@ describe("on_message", function()
     assert.equal("m/t", t.play(reader(), { t.message("m", nil, "/t") }).sent)
   end)
 
+  it("hears at every transition, before the next state, however the coroutine waited", function()
+    for _, wait in ipairs { function(conn) conn:read(1) end, function() ld.sleep(1) end } do
+      local seen = {}
+      t.play({
+        initial = "a",
+        states = {
+          a = function(conn)
+            wait(conn)
+            ld.send(conn.id, "m")
+            return "b"
+          end,
+          b = function() seen[#seen + 1] = "b" end,
+        },
+        on_message = function(_, _, message) seen[#seen + 1] = message end,
+      }, { "x", t.advance(2) })
+      assert.same({ "m", "b" }, seen)
+    end
+  end)
+
   it("may not wait", function()
     local run = t.play(reader { on_message = function(conn) conn:read(1) end }, { t.message "x" })
     assert.equal("hook", run.reason)
@@ -177,6 +196,26 @@ describe("on_message", function()
     it("has them before the next frame", function()
       assert.same({ sent = "p1{ab}", state = "other" }, t.play(handler, { t.message "1", "xab" }))
     end)
+
+    it("has them in a later state, though the first change could not be seen while a task read", function()
+      local run = t.play({
+        initial = "one",
+        states = {
+          one = function(conn, again)
+            if not again then conn:spawn(function() conn:read(2) end) end
+            ld.sleep(1)
+            return again and "last" or "through"
+          end,
+          through = function() return "one", true end,
+          last = function() ld.sleep(5) end,
+        },
+        on_message = function(conn, _, message)
+          if conn.state ~= "last" then return ld.postpone end
+          conn:write("p", message)
+        end,
+      }, { t.message "1", t.advance(3) })
+      assert.equal("p1", run.sent)
+    end)
   end)
 end)
 
@@ -240,6 +279,21 @@ describe("receive", function()
     local h = handler(function() ld.receive() end)
     h.timeouts = { 5 }
     assert.equal("timeout", t.play(h, { t.advance(6) }).reason)
+  end)
+
+  it("is held while the peer takes no output, so that senders are told", function()
+    local played = t.begin(handler(function(conn)
+      while true do
+        ld.receive()
+        conn:write(("x"):rep(30000))
+      end
+    end), { limits = { output = 100000, mailbox = 5 } })
+    t.perform(played, t.stall)
+    for i = 1, 20 do t.perform(played, t.message(i)) end
+    assert.equal("s", t.result(played).state)
+    t.perform(played, t.resume)
+    assert.equal(8 * 30000, #t.result(played).sent)
+    played.peer:drop()
   end)
 
   it("leaves the end of the peer to the next read", function()

@@ -45,16 +45,28 @@ describe("names in one worker", function()
     assert.is_true(b:run(names.register, "x"))
   end)
 
-  it("may be registered in a hook", function()
+  it("are held until after on_close", function()
     local play = t.begin({
       initial = "s",
-      states = { s = function(conn) conn:read(1) end },
-      enter = { s = function() assert(names.register "hooked") end },
-      on_close = function(conn) assert.equal(id.of(conn), names.whereis "hooked") end,
+      states = { s = function(conn)
+        assert(names.register "held")
+        conn:read(1)
+      end },
+      on_close = function(conn) assert.equal(id.of(conn), names.whereis "held") end,
     }, {})
-    assert.is_string(names.whereis "hooked")
+    assert.is_string(names.whereis "held")
     t.perform(play, t.eof)
-    assert.is_nil(names.whereis "hooked")
+    assert.is_nil(names.whereis "held")
+  end)
+
+  it("cannot be registered in a hook, here as with workers", function()
+    local caught
+    t.play({
+      initial = "s",
+      states = { s = function() end },
+      enter = { s = function() caught = select(2, pcall(names.register, "hooked")) end },
+    }, {})
+    assert.equal("hook", caught.code)
   end)
 
   it("have 1 to 255 bytes", function()

@@ -1,4 +1,5 @@
 -- Tasks: coroutines besides those of connections.
+local errors = require "linedancer.errors"
 local ld = require "linedancer"
 local logged = require "spec.support.logged"
 local quietly = require "spec.support.quietly"
@@ -109,6 +110,20 @@ describe("conn:spawn", function()
     assert.same({ sent = "1;2;3;", reason = "done" }, run)
   end)
 
+  it("cannot wait for its own end", function()
+    local run = t.play(handler(function(conn)
+      local task
+      task = conn:spawn(function()
+        for _, what in ipairs { task, conn } do
+          local ok, err = pcall(what.join, what)
+          conn:write(tostring(ok), err:match "own end" or err, ";")
+        end
+      end)
+      conn:join()
+    end), {})
+    assert.same({ sent = "falseown end;falseown end;", reason = "done" }, run)
+  end)
+
   it("can be cancelled, by others and by itself", function()
     local run = t.play(handler(function(conn)
       local one = conn:spawn(function()
@@ -150,6 +165,42 @@ describe("conn:spawn", function()
   end)
 end)
 
+describe("the end of a connection", function()
+  after_each(tasks.cancel_all)
+
+  -- How often FN is called by a coroutine that catches every error.
+  local function stubborn(fn)
+    local calls = 0
+    return function(...)
+      while calls < 100 do
+        calls = calls + 1
+        pcall(fn, ...)
+      end
+    end, function() return calls end
+  end
+
+  it("is raised twice in a coroutine that suspends itself again and again, which is then abandoned", function()
+    local body, calls = stubborn(function() ld.sleep(10) end)
+    local run = t.play(handler(body), { "x", t.reset })
+    assert.equal("reset", run.reason)
+    assert.equal(3, calls())
+  end)
+
+  it("is no different for a task that has cancelled itself", function()
+    local body, calls = stubborn(function() ld.sleep(10) end)
+    local run = t.play(handler(function(conn)
+      local task
+      task = conn:spawn(function()
+        task:cancel()
+        body()
+      end)
+      conn:join()
+    end), {})
+    assert.equal("done", run.reason)
+    assert.equal(3, calls())
+  end)
+end)
+
 describe("ld.spawn", function()
   after_each(tasks.cancel_all)
 
@@ -179,6 +230,18 @@ describe("ld.spawn", function()
       ld.permanent(function()
         count = count + 1
         error "again"
+      end)
+      t.play(handler(function(conn) conn:read(1) end), { t.advance(1) })
+    end)
+    assert.equal(11, count)
+  end)
+
+  it("begins a permanent task again that used a connection after its end", function()
+    local count = 0
+    logged(function()
+      ld.permanent(function()
+        count = count + 1
+        error(errors.new "closed")
       end)
       t.play(handler(function(conn) conn:read(1) end), { t.advance(1) })
     end)
@@ -286,5 +349,10 @@ describe("ld.wait", function()
   it("refuses what it cannot wait for", function()
     local run = quietly(handler(function() ld.wait { massage = true } end), {})
     assert.truthy(run.error.message:find "massage")
+    for _, seconds in ipairs { -1, 0 / 0 } do
+      run = quietly(handler(function() ld.wait { timeout = seconds } end), {})
+      assert.truthy(run.error.message:find "timeout")
+    end
+    assert.truthy(quietly(handler(function() ld.wait(5) end), {}).error.message:find "table")
   end)
 end)

@@ -1,10 +1,17 @@
---- The gateway under measurement: BENCH_WORKERS workers, by default 1, and the one handler that BENCH_HANDLER names.
+--- The gateway under measurement: BENCH_WORKERS workers, by default 1, and the one handler that BENCH_HANDLER names;
+-- proxy forwards to BENCH_BACKEND.
 --
 --   BENCH_HANDLER=tests/bench/handlers/echo.lua build/linedancer run tests/bench/gateway.lua
+local backend = os.getenv "BENCH_BACKEND"
+
 return {
   workers = tonumber(os.getenv "BENCH_WORKERS") or 1,
   limits = { connections = 20000 },
   listen = {
-    { "127.0.0.1:0", handler = os.getenv("BENCH_HANDLER") or "tests/bench/handlers/echo.lua" },
+    {
+      "127.0.0.1:0",
+      handler = os.getenv "BENCH_HANDLER" or "tests/bench/handlers/echo.lua",
+      options = backend and { upstream = backend },
+    },
   },
 }

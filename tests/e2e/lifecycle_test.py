@@ -33,6 +33,15 @@ end
 return { initial = "line", states = states, timeouts = { 60 } }
 """
 
+# A port's file, and much for whoever listens there.
+FORWARD = """
+local connect = require("linedancer").connect
+return function(conn)
+  local up = assert(connect("127.0.0.1:" .. dofile(conn:read_line())))
+  up:write(("x"):rep(2 ^ 24))
+end
+"""
+
 STAMP = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 
 
@@ -90,6 +99,21 @@ class Stopping(unittest.TestCase):
             gateway.await_line("draining open=1")
             self.assertEqual(len(first + read_all(sock)), 900_000)
             self.assertEqual(gateway.wait(), 0)
+
+    def test_an_upstream_gets_what_was_written_to_it(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            files = {"to.lua": f"return {server.getsockname()[1]}"}
+            with Gateway({"handler": FORWARD}, drain=30, files=files,
+                         limits={"output": 2 ** 25}) as gateway:
+                sock = connect(gateway.address())
+                sock.sendall(b"%s/to.lua\n" % str(gateway.directory).encode())
+                upstream, _ = server.accept()
+                self.assertEqual(read_all(sock), b"")
+                gateway.signal(signal.SIGTERM)
+                gateway.await_line("draining open=0")
+                self.assertEqual(len(read_all(upstream)), 2 ** 24)
+                self.assertEqual(gateway.wait(), 0)
 
 
 class Starting(unittest.TestCase):

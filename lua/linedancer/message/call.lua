@@ -80,9 +80,11 @@ local function caller_ended(caller)
   if calling[caller] then finish(calling[caller]) end
 end
 
+park.on_give_up(caller_ended)
+
 local function begin(caller, from, slot)
   local call = { caller = caller, slot = slot, done = false }
-  if calling[caller] then finish(calling[caller]) end -- a hook abandoned the coroutine that waited
+  caller_ended(caller) -- a call that could not wait, in a callback of a C function
   pending[from], calling[caller] = call, from
   release.add(caller, caller_ended)
   return call

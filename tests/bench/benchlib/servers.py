@@ -76,20 +76,26 @@ def raw(_mode):
     return started([program("raw")])
 
 
+def handler_file(name):
+    """Our own for the benchmark, or one that comes with Linedancer."""
+    for directory in (BENCH, ROOT):
+        path = os.path.join(directory, "handlers", name + ".lua")
+        if os.path.exists(path):
+            return path
+    raise Failure("no handler " + name)
+
+
 def linedancer(handler, workers=1, env=None):
-    """HANDLER is a module, or a file beside this one."""
     binary = os.path.join(BUILD, "linedancer")
     if not os.path.exists(binary):
         raise Missing("not built: " + os.path.relpath(binary))
-    path = os.path.join(BENCH, "handlers", handler + ".lua")
     cores = [processes.SERVER_CORE]
     if workers > 1:
         cores = processes.pairs()[0]
     return started([binary, "run", os.path.join(BENCH, "gateway.lua")],
                    PORT_OF_LISTENER, cwd=ROOT, cores=cores,
                    env=dict(env or {}, BENCH_WORKERS=str(workers),
-                            BENCH_HANDLER=path if os.path.exists(path)
-                            else handler))
+                            BENCH_HANDLER=handler_file(handler)))
 
 
 def linedancer_workers(mode):
