@@ -369,6 +369,8 @@ __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
     lua_setfield(L, -2, "by_slot"); /* tables of connections, from 1 */
     push_cdef(L);
     lua_setfield(L, -2, "cdef");
+    lua_pushinteger(L, LD_HIGH_WATER);
+    lua_setfield(L, -2, "high_water");
     lua_pushstring(L, LD_VERSION);
     lua_setfield(L, -2, "version");
     for (int st = 0; st < LD_STATUS_COUNT; st++) {

@@ -26,8 +26,6 @@ local M = {
   PARK = setmetatable({}, { __tostring = function() return "park" end }),
   --- News of a connection; see conn.h.
   MAIL = 1, MOVED = 4, POSTPONED = 8,
-  --- Bytes of output above which a coroutine is held; see pool.h.
-  HIGH_WATER = 65536,
   --- Without the JIT, a C function is the faster way into the core.
   jit = require("jit").status(),
 }

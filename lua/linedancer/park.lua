@@ -11,7 +11,7 @@ local W, R, PARK = api.vm, api.result, api.PARK
 local leaf, by_slot = api.struct, api.core.by_slot
 local running, may_wait, unpark, entangle, unsent =
   leaf.running, leaf.may_wait, leaf.unpark, leaf.entangle, leaf.unsent
-local HIGH_WATER = api.HIGH_WATER
+local HIGH_WATER = api.core.high_water -- bytes of output above which a coroutine is held
 local yield = coroutine.yield
 
 local function conn_of(handle)
