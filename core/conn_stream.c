@@ -25,41 +25,41 @@ enum ld_status ld_conn_try_piece(struct ld_conn *c)
     return LD_OK;
 }
 
-enum ld_status ld_conn_try_skip(struct ld_conn *c)
+/* How much of what is awaited is there. */
+static uint32_t available(const struct ld_conn *c)
 {
-    struct ld_await *a = c->await;
-    uint32_t avail = c->end - c->pos;
+    uint32_t avail = ld_conn_unread(c);
 
-    if (avail > a->left)
-        avail = (uint32_t)a->left;
-    c->pos += avail;
+    return avail > c->await->left ? (uint32_t)c->await->left : avail;
+}
+
+/* N bytes of what is awaited have been dealt with. */
+static enum ld_status take(struct ld_conn *c, uint32_t n)
+{
+    c->pos += n;
     c->consumed = true;
-    a->left -= avail;
-    if (a->left == 0)
+    c->await->left -= n;
+    if (c->await->left == 0)
         return LD_OK;
     return c->eof ? ld_conn_ended(c, 0) : LD_AGAIN;
 }
 
+enum ld_status ld_conn_try_skip(struct ld_conn *c)
+{
+    return take(c, available(c));
+}
+
 enum ld_status ld_conn_try_fill(struct ld_conn *c)
 {
-    struct ld_await *a = c->await;
-    uint32_t avail = c->end - c->pos;
+    struct ld_chain *into = c->await->into;
+    uint32_t avail = available(c);
     enum ld_status st = LD_OK;
 
-    if (avail > a->left)
-        avail = (uint32_t)a->left;
     if (avail >= LD_SHARE_MIN && c->in != c->pool->read_blob)
-        st = ld_chain_share(a->into, c->in, c->pos, avail);
+        st = ld_chain_share(into, c->in, c->pos, avail);
     else if (avail > 0)
-        st = ld_chain_write(a->into, ld_conn_input(c), avail);
-    if (st)
-        return st;
-    c->pos += avail;
-    c->consumed = true;
-    a->left -= avail;
-    if (a->left == 0)
-        return LD_OK;
-    return c->eof ? ld_conn_ended(c, 0) : LD_AGAIN;
+        st = ld_chain_write(into, ld_conn_input(c), avail);
+    return st ? st : take(c, avail);
 }
 
 enum ld_status ld_conn_piece(struct ld_conn *c, const uint8_t *delimiter,

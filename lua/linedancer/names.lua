@@ -60,15 +60,7 @@ local function ended(conn)
   owned[conn] = nil
 end
 
-local function list_of(conn)
-  local list = owned[conn]
-  if not list then
-    list = { count = 0, names = {} }
-    owned[conn] = list
-    release.add(conn, ended)
-  end
-  return list
-end
+local list_of = release.lister(owned, "names", ended)
 
 local function own(conn, name)
   local list = list_of(conn)

@@ -3,6 +3,7 @@
 -- What waits for anything but bytes is built on it: sleep, receive, join, call, connect.
 local alarm = require "linedancer.alarm"
 local api = require "linedancer.api"
+local await = require "linedancer.await"
 local errors = require "linedancer.errors"
 
 local M = {}
@@ -46,26 +47,33 @@ function M.waiting()
   return conn
 end
 
--- conn[9] is what ends the nap early if CONN ends: see M.forget.
 local function expired(handle) unpark(W, handle) end
+
+--- Suspend CONN, whose coroutine runs, until it is woken, one of the reads it has recorded is done, or SECONDS (nil:
+-- any number) have passed. Returns the handle of the connection that was read, or 0; the status; and whether it was
+-- the time. conn[9] is the alarm meanwhile.
+function M.suspend(conn, seconds)
+  local late = false
+  if seconds then
+    conn[9] = alarm.set(seconds, expired, conn[1])
+    entangle(W, conn[1])
+  end
+  yield(PARK)
+  local source, st = R.source, R.status
+  if seconds then
+    late = not alarm.is_set(conn[9])
+    M.forget(conn)
+  end
+  return source, st, late
+end
 
 --- Suspend the running coroutine until wake() or for SECONDS (nil: for as long as it takes). True when it was woken,
 -- maybe for another reason than the caller's, so ask again; false at the time. Raises `hook` where nothing may wait,
 -- and the connection's error when it ends meanwhile.
 function M.sleep(seconds)
   local conn = waiting()
-  local handle = conn[1]
-  if seconds then
-    conn[9] = alarm.set(seconds, expired, handle)
-    entangle(W, handle)
-  end
-  yield(PARK)
-  local st, late = R.status, false
-  if seconds then
-    late = not alarm.is_set(conn[9])
-    M.forget(conn)
-  end
-  if st ~= 0 then require("linedancer.await").raise(conn, st) end
+  local _, st, late = M.suspend(conn, seconds)
+  if st ~= 0 then await.raise(conn, st) end
   return not late
 end
 

@@ -21,6 +21,19 @@ function M.add(conn, fn)
   list[#list + 1] = fn
 end
 
+--- A function that returns LISTS[conn], { count = 0, [FIELD] = {} } when it is new. ENDED is called as by add().
+function M.lister(lists, field, ended)
+  return function(conn)
+    local list = lists[conn]
+    if not list then
+      list = { count = 0, [field] = {} }
+      lists[conn] = list
+      M.add(conn, ended)
+    end
+    return list
+  end
+end
+
 --- CONN has ended: for linedancer.machine alone.
 function M.run(conn, reason)
   local list = conn[6]

@@ -65,15 +65,7 @@ local function ended(conn)
   mine[conn] = nil
 end
 
-local function subscriptions_of(conn)
-  local subscriptions = mine[conn]
-  if not subscriptions then
-    subscriptions = { count = 0, nodes = {} }
-    mine[conn] = subscriptions
-    release.add(conn, ended)
-  end
-  return subscriptions
-end
+local subscriptions_of = release.lister(mine, "nodes", ended)
 
 --- Have CONN, a connection or task of this worker, get what is published on topics that PATTERN matches, until it ends.
 -- Nothing happens when it has ended. Raises `limit` for more than 10,000 patterns, 1024 bytes or 64 levels.

@@ -1,16 +1,14 @@
 --- linedancer.wait: waits for the first of several things.
-local alarm = require "linedancer.alarm"
 local api = require "linedancer.api"
 local await = require "linedancer.await"
 local formats = require "linedancer.format"
 local mailbox = require "linedancer.mailbox"
 local park = require "linedancer.park"
 
-local W, R, PARK, status = api.vm, api.result, api.PARK, api.status
+local W, status = api.vm, api.status
 local leaf, by_slot = api.struct, api.core.by_slot
-local unpack_leaf, forget, unpark, now = leaf.unpack, leaf.forget, leaf.unpark, leaf.now
+local unpack_leaf, forget, now = leaf.unpack, leaf.forget, leaf.now
 local OPENS, AGAIN, EOF = api.OPENS, status.AGAIN, status.EOF
-local yield = coroutine.yield
 
 local NAMED = { message = "boolean", timeout = "number" }
 
@@ -53,21 +51,6 @@ local function record(reads)
   end
 end
 
-local function expired(handle) unpark(W, handle) end
-
--- Suspend the coroutine of SELF: the handle of the connection that brought something, or 0, and the status.
-local function suspend(self, box, seconds)
-  if seconds then
-    self[9] = alarm.set(seconds, expired, self[1])
-    leaf.entangle(W, self[1])
-  end
-  if box then box.receiving = true end
-  yield(PARK)
-  local source, st = R.source, R.status
-  if box then box.receiving = false end
-  return source, st
-end
-
 --- Wait for the first of SOURCES: { [conn] = format, [other] = format, message = true, timeout = seconds }. Returns
 -- what it was: a connection and the values of its frame (nil at its end); or "message", from, message, topic; or
 -- "timeout". Messages win ties. The others keep what they have read so far.
@@ -93,8 +76,9 @@ return function(sources)
       return "timeout"
     end
     local source
-    source, st = suspend(self, box, left)
-    park.forget(self)
+    if box then box.receiving = true end
+    source, st = park.suspend(self, left)
+    if box then box.receiving = false end
     forget_all(reads)
     if source ~= 0 then
       local conn = by_slot[source % 2 ^ 24 + 1]

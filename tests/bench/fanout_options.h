@@ -6,7 +6,6 @@
 #include "option_values.h"
 
 #include <arpa/inet.h>
-#include <getopt.h>
 #include <stdint.h>
 
 struct fanout_options {
@@ -38,9 +37,10 @@ static const char fanout_help[] =
     "  --pid PID[,PID]    processes whose CPU time to report\n"
     "  --help\n";
 
-static void fanout_option(struct fanout_options *o, const char *name,
-                          char *value)
+static void fanout_option(void *to, const char *name, char *value)
 {
+    struct fanout_options *o = to;
+
     if (strcmp(name, "port") == 0)
         o->address.sin_port =
             htons((uint16_t)option_number(name, value, 1, 65535));
@@ -72,7 +72,6 @@ static void fanout_parse(struct fanout_options *o, int argc, char **argv)
         {"warmup", 1, NULL, 'o'}, {"timeout", 1, NULL, 'o'},
         {"pid", 1, NULL, 'o'},    {"help", 0, NULL, 'h'},
         {NULL, 0, NULL, 0}};
-    int which = 0, c;
 
     *o = (struct fanout_options){.address.sin_family = AF_INET,
                                  .followers = 300,
@@ -82,17 +81,7 @@ static void fanout_parse(struct fanout_options *o, int argc, char **argv)
                                  .warmup = 0.5,
                                  .timeout = 10};
     o->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    while ((c = getopt_long(argc, argv, "", known, &which)) != -1) {
-        if (c == 'h') {
-            fputs(fanout_help, stdout);
-            exit(0);
-        }
-        if (c != 'o')
-            option_usage("cannot start", "wrong option");
-        fanout_option(o, known[which].name, optarg);
-    }
-    if (optind < argc)
-        option_usage("unexpected argument", argv[optind]);
+    option_parse(argc, argv, known, fanout_help, fanout_option, o);
     if (o->address.sin_port == 0)
         option_usage("missing", "--port");
 }

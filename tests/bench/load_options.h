@@ -8,7 +8,6 @@
 #include "option_values.h"
 
 #include <arpa/inet.h>
-#include <getopt.h>
 #include <string.h>
 
 enum load_mode {
@@ -67,8 +66,10 @@ static enum load_mode load_mode_named(const char *text)
     option_usage("no such mode", text);
 }
 
-static void load_option(struct load_options *o, const char *name, char *value)
+static void load_option(void *to, const char *name, char *value)
 {
+    struct load_options *o = to;
+
     if (strcmp(name, "host") == 0) {
         if (inet_pton(AF_INET, value, &o->address.sin_addr) != 1)
             option_usage("not a numeric IPv4 address", value);
@@ -117,7 +118,6 @@ static void load_parse(struct load_options *o, int argc, char **argv)
         {"seconds", 1, NULL, 'o'}, {"warmup", 1, NULL, 'o'},
         {"timeout", 1, NULL, 'o'}, {"pid", 1, NULL, 'o'},
         {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
-    int which = 0, c;
 
     *o = (struct load_options){.address.sin_family = AF_INET,
                                .connections = 50,
@@ -127,17 +127,7 @@ static void load_parse(struct load_options *o, int argc, char **argv)
                                .warmup = 0.5,
                                .timeout = 10};
     o->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    while ((c = getopt_long(argc, argv, "", known, &which)) != -1) {
-        if (c == 'h') {
-            fputs(load_help, stdout);
-            exit(0);
-        }
-        if (c != 'o')
-            option_usage("cannot start", "wrong option");
-        load_option(o, known[which].name, optarg);
-    }
-    if (optind < argc)
-        option_usage("unexpected argument", argv[optind]);
+    option_parse(argc, argv, known, load_help, load_option, o);
     load_check(o);
 }
 

@@ -6,6 +6,7 @@
 #define BENCH_OPTION_VALUES_H
 
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,28 @@ static inline void option_pids(struct option_pids *pids, char *text)
         pids->pid[pids->count++] =
             (pid_t)option_number("pid", item, 1, 1 << 22);
     }
+}
+
+/* Give TAKE the name and value of each option of KNOWN that is on the command
+ * line; one whose VAL is 'h' prints HELP and exits, any other is 'o'. */
+static inline void
+option_parse(int argc, char **argv, const struct option *known,
+             const char *help,
+             void (*take)(void *to, const char *name, char *value), void *to)
+{
+    int which = 0, c;
+
+    while ((c = getopt_long(argc, argv, "", known, &which)) != -1) {
+        if (c == 'h') {
+            fputs(help, stdout);
+            exit(0);
+        }
+        if (c != 'o')
+            option_usage("cannot start", "wrong option");
+        take(to, known[which].name, optarg);
+    }
+    if (optind < argc)
+        option_usage("unexpected argument", argv[optind]);
 }
 
 #endif

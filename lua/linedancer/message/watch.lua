@@ -85,15 +85,7 @@ local function watcher_ended(watcher)
   watching[watcher] = nil
 end
 
-local function list_of(watcher)
-  local list = watching[watcher]
-  if not list then
-    list = { count = 0, targets = {} }
-    watching[watcher] = list
-    release.add(watcher, watcher_ended)
-  end
-  return list
-end
+local list_of = release.lister(watching, "targets", watcher_ended)
 
 local function current()
   local watcher = park.current()
