@@ -109,6 +109,7 @@ struct ld_api {
     int (*buffer_pack)(struct ld_vm *, int64_t buffer, uint32_t format,
                        uint32_t count);
     int (*buffer_seal)(struct ld_vm *, int64_t buffer);
+    int (*buffer_clear)(struct ld_vm *, int64_t buffer);
     double (*buffer_size)(struct ld_vm *, int64_t buffer); /* -1: freed */
     int (*buffer_arg)(struct ld_vm *, uint32_t i, int64_t buffer);
     /* All bytes in one place: result->frame, result->size. */

@@ -61,7 +61,8 @@ static int leaf_fill(struct ld_vm *vm, int64_t h, int64_t buffer, double n)
         vm->pool->result->size = 0;
         return LD_LIMIT;
     }
-    vm->external += (size_t)n;
+    if (n > b->chain->room)
+        vm->external += (size_t)n;
     return (int)ld_conn_fill(c, b->chain, (uint64_t)n);
 }
 

@@ -9,7 +9,7 @@
 --
 -- conn.chunks, what read() keeps: size = of the chunks that come; count = chunk streams; held = bytes of unfinished
 -- messages; received = all bytes of chunks, for acknowledgements; [csid] = { time, delta, size, kind, id, extended =
--- its four bytes or false, body = the unfinished one or nil }.
+-- its four bytes or false, body = the unfinished one or nil, got = its bytes, spare = a buffer for the next one }.
 local ld = require "linedancer"
 local bit = require "bit"
 
@@ -17,7 +17,7 @@ local band, rshift, min = bit.band, bit.rshift, math.min
 
 local M = {}
 
-local U32 = ld.format ">I4"
+local U32, HEAD = ld.format ">I4", ld.format ">B I3 I3 B <I4"
 local EXTENDED = 0xFFFFFF
 local STREAMS_MAX, HELD_MAX = 64, 2 ^ 24
 local SIZE_LEAST, SIZE_MOST = 128, 0xFFFFFF
@@ -94,8 +94,18 @@ local function hold(conn, chunks, count, piece)
   chunks.held = held
 end
 
+-- A buffer for the next body. Those of audio and video are used again: they come by the thousand.
+local function begin(s)
+  local kind = s.kind
+  if kind ~= 8 and kind ~= 9 then return ld.buffer() end
+  if s.spare then return s.spare:clear() end
+  s.spare = ld.buffer()
+  return s.spare
+end
+
 --- Read chunks until a message of any chunk stream is whole: its kind, time (milliseconds, mod 2^32), message stream
--- id and body, a buffer. Nil when the peer ends between chunks. Raises `fail` for what is no chunk.
+-- id and body, a buffer that is good until the next read. Nil when the peer ends between chunks. Raises `fail` for what
+-- is no chunk.
 function M.read(conn)
   local chunks = conn.chunks
   while true do
@@ -118,9 +128,9 @@ function M.read(conn)
     local piece = min(body and size - s.got or size, chunks.size)
     if fmt == 3 and (s.extended or not body) then continue(conn, chunks, s, piece) end
     hold(conn, chunks, count, piece)
-    body = body or ld.buffer()
+    local got = piece
+    if body then got = got + s.got else body = begin(s) end
     if piece > 0 then conn:read_into(body, piece) end
-    local got = (s.body and s.got or 0) + piece
     if got == size then
       s.body = nil
       chunks.held = chunks.held - size
@@ -145,31 +155,43 @@ function M.abort(conn, csid)
   end
 end
 
--- Append the chunks after the first.
-local function add_rest(out, csid, extended, body, size, chunk_size)
+--- A whole message as chunks on CSID (2 to 63), which say all and depend on nothing sent before: fmt 0, then fmt 3.
+-- BODY: a string, slice or buffer. OUT: a buffer to use, which is cleared; default a new one. CHUNK_SIZE: M.OUT, if the
+-- peer knows that. Returns the buffer.
+function M.encode(csid, kind, time, id, body, out, chunk_size)
+  local size = #body
+  out = out and out:clear() or ld.buffer()
+  chunk_size = chunk_size or M.OUT
+  if time < EXTENDED then
+    out:pack(">u2 u6 I3 I3 B <I4", 0, csid, time, size, kind, id)
+  else
+    out:pack(">u2 u6 I3 I3 B <I4 >I4", 0, csid, EXTENDED, size, kind, id, time)
+  end
+  if size <= chunk_size then return out:put(body) end
+  out:put(body, 1, chunk_size)
   for at = chunk_size + 1, size, chunk_size do
-    if csid < 64 then out:pack(">u2 u6", 3, csid) else out:pack(">u2 u6 B", 3, 0, csid - 64) end
-    if extended then out:pack(">I4", extended) end
+    out:pack(">u2 u6", 3, csid)
+    if time >= EXTENDED then out:pack(">I4", time) end
     out:put(body, at, min(at + chunk_size - 1, size))
   end
+  return out
 end
 
---- A whole message as chunks on CSID (2 to 319), which say all and depend on nothing sent before: fmt 0, then fmt 3.
--- BODY: a string, slice or buffer. CHUNK_SIZE: M.OUT, if the peer knows that. Returns a buffer.
-function M.encode(csid, kind, time, id, body, chunk_size)
-  local out, size = ld.buffer(), #body
-  chunk_size = chunk_size or M.OUT
-  local extended = time >= EXTENDED and time or nil
-  if csid < 64 then out:pack(">u2 u6", 0, csid) else out:pack(">u2 u6 B", 0, 0, csid - 64) end
-  out:pack(">I3 I3 B <I4", extended and EXTENDED or time, size, kind, id)
-  if extended then out:pack(">I4", extended) end
-  if size <= chunk_size then
-    out:put(body)
-  else
-    out:put(body, 1, chunk_size)
-    add_rest(out, csid, extended, body, size, chunk_size)
+--- What encode() made of a message, TEXT, with chunks of M.OUT: kind, time, id and body, a string.
+function M.decode(text)
+  local _, time, size, kind, id, at = HEAD:unpack(text)
+  local skip = 1
+  if time == EXTENDED then
+    time, at = U32:unpack(text, at)
+    skip = 5
   end
-  return out
+  local parts = {}
+  for from = 0, size - 1, M.OUT do
+    local piece = min(size - from, M.OUT)
+    parts[#parts + 1] = text:sub(at, at + piece - 1)
+    at = at + piece + skip
+  end
+  return kind, time, id, table.concat(parts)
 end
 
 return M

@@ -45,9 +45,10 @@ end
 local function channel_name(name, variant) return "rtmp" .. variant .. "/" .. name end
 
 local function encoder_of(variant)
-  if variant == ".flv" then return flv.tag end
+  local out = ld.buffer() -- used again and again
+  if variant == ".flv" then return function(kind, time, body) return flv.tag(kind, time, body, out) end end
   local id = variant == "" and 1 or tonumber(variant:match "^#(%d+)$")
-  return function(kind, time, body) return chunk.encode(CSID[kind], kind, time, id, body) end
+  return function(kind, time, body) return chunk.encode(CSID[kind], kind, time, id, body, out) end
 end
 
 local function channel_of(name, variant, opts)
@@ -58,12 +59,10 @@ end
 
 -- What goes before anything else in CHANNEL.
 local function greet(self, output)
-  local parts = {}
-  if self.metadata then parts[1] = output.encode(DATA, self.metadata.time, self.metadata.body) end
-  for _, header in ipairs(self.headers) do
-    parts[#parts + 1] = output.encode(header.kind, header.time, header.body)
-  end
-  output.channel:preamble(unpack(parts))
+  local head, metadata = ld.buffer(), self.metadata
+  if metadata then head:put(output.encode(DATA, metadata.time, metadata.body)) end
+  for _, header in ipairs(self.headers) do head:put(output.encode(header.kind, header.time, header.body)) end
+  output.channel:preamble(head)
 end
 
 local function greet_all(self)
@@ -77,17 +76,11 @@ local function emit(self, kind, time, body, mark)
   end
 end
 
--- Keep what has come since the last mark, for variants to come; as much as the log of a channel would.
-local function keep(self, kind, time, body, mark)
-  local opts = self.opts
-  if mark then self.gop, self.gop_size = {}, 0 end
-  local gop = self.gop
-  if not gop then return end
-  self.gop_size = self.gop_size + #body
-  if #gop == opts.gop_frames or self.gop_size > opts.gop_bytes then
-    self.gop = nil
-  else
-    gop[#gop + 1] = { kind, time, body, mark }
+-- Give OUTPUT, a new one, what the usual one has had since its newest mark, if that is at hand in this worker.
+local function catch_up(self, output)
+  for _, entry in ipairs(self.outputs[""].channel:recent()) do
+    local kind, time, _, body = chunk.decode(entry[1])
+    output.channel:publish(output.encode(kind, time, body), entry[2])
   end
 end
 
@@ -96,8 +89,9 @@ function Publication:want(variant)
   if self.outputs[variant] then return end
   local output = { channel = channel_of(self.name, variant, self.opts), encode = encoder_of(variant) }
   self.outputs[variant] = output
+  if variant == "" then return end
   greet(self, output)
-  for _, m in ipairs(self.gop or {}) do output.channel:publish(output.encode(m[1], m[2], m[3]), m[4]) end
+  catch_up(self, output)
 end
 
 --- Have VARIANT no more.
@@ -133,7 +127,7 @@ local function same_header(a, b) return a.kind == b.kind and a.track == b.track 
 
 -- A sequence header: what comes next needs it. One that is repeated changes nothing.
 local function take_header(self, kind, time, body, codec, track)
-  local header = { kind = kind, time = time, body = body, track = track }
+  local header = { kind = kind, time = time, body = ld.blob(body), track = track }
   local place = #self.headers + 1
   for i, known in ipairs(self.headers) do
     if same_header(known, header) then place = i end
@@ -147,11 +141,10 @@ local function take_header(self, kind, time, body, codec, track)
   emit(self, kind, time, body, false)
   greet_all(self)
   if not known then return end
-  self.gop = nil
   for _, output in pairs(self.outputs) do output.channel:publish("", true) end -- nobody begins before it any more
 end
 
--- Is MESSAGE one of those at which a viewer can begin? Without video, any is.
+-- Is a message of KIND and CLASS one of those at which a viewer can begin? Without video, any is.
 local function is_mark(self, kind, class)
   if kind == VIDEO then
     self.has_video = true
@@ -166,7 +159,7 @@ local function take_metadata(self, time, body)
     self.metadata = nil
     return greet_all(self)
   end
-  if body:sub(1, n) == SET_DATA_FRAME then body = ld.buffer():put(body, n + 1):keep() end
+  body = ld.buffer():put(body, body:sub(1, n) == SET_DATA_FRAME and n + 1 or 1):keep()
   if body:sub(1, 13) == "\2\0\10onMetaData" then
     self.metadata = { time = time, body = body }
     self.meter:metadata(body)
@@ -175,18 +168,16 @@ local function take_metadata(self, time, body)
   emit(self, DATA, time, body, false)
 end
 
---- A message came from the publisher: KIND 8, 9 or 18, TIME in milliseconds, BODY a buffer, which is sealed by it.
+--- A message came from the publisher: KIND 8, 9 or 18, TIME in milliseconds, BODY a buffer, which is not kept.
 function Publication:message(kind, time, body)
   if self.over then return end
   time = moved(self, time)
   if kind == DATA then return take_metadata(self, time, body) end
   local class, codec, track = media.inspect(kind, body)
-  body = body:keep()
   self.meter:count(kind, time, #body, class)
   if class == "header" then return take_header(self, kind, time, body, codec, track) end
   local mark = is_mark(self, kind, class)
   emit(self, kind, time, body, mark)
-  keep(self, kind, time, body, mark)
 end
 
 -- Where the stream's time stands, for who comes after this publisher.

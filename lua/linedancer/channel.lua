@@ -146,6 +146,13 @@ function Channel:close()
   self:tell_closed()
 end
 
+--- What the log of this worker has from its newest mark on, oldest first: an array of { bytes, a string; is it a mark }.
+function Channel:recent()
+  local list, _, head, first = {}, self.log:range()
+  for i = first, head - 1 do list[#list + 1] = { self.log:entry(i) } end
+  return list
+end
+
 --- Numbers of the channel in this worker: items, bytes in its log; tail, head: numbers of its oldest and its next blob;
 -- followers, published; how often followers skipped, dropped blobs, were closed; lost: blobs that they passed over so.
 function Channel:stats()
