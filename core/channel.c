@@ -61,7 +61,7 @@ static void unqueue(struct ld_channel *ch)
 void ld_channel_free(struct ld_channel *ch)
 {
     while (ch->count > 0)
-        ld_channel_forget(ch->followers[0]->conn);
+        ld_channel_leave(ch, ch->followers[0]->conn);
     unqueue(ch);
     ld_timer_cancel(&ch->pool->alarms, &ch->timer);
     *ch->this_all = ch->next_all;
@@ -226,7 +226,11 @@ void ld_channel_end(struct ld_channel *ch)
     for (uint32_t i = 0; i < ch->count; i++) {
         struct ld_follower *f = ch->followers[i];
 
+        if (f->waits)
+            ld_follower_await(f);
         f->greet_at = ch->head;
+        if (ch->limits.marks && f->next == ch->head)
+            ld_follower_await(f);
         if (f->next < oldest)
             oldest = f->next;
     }

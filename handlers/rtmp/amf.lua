@@ -95,11 +95,13 @@ local function show_table(value, kind, depth, left)
     end
   end
   local class = getmetatable(value) and getmetatable(value).class
-  return (class and class ~= "" and tostring(class):sub(1, 40) .. " " or "") .. "{ " .. table.concat(parts, ", ") .. " }"
+  class = class and class ~= "" and tostring(class):sub(1, 40) .. " " or ""
+  return class .. "{ " .. table.concat(parts, ", ") .. " }"
 end
 
 function show(value, depth, left)
-  local kind, text = M.kind(value), nil
+  local kind = M.kind(value)
+  local text
   if kind == "string" then
     text = show_string(value)
   elseif kind == "date" then

@@ -150,8 +150,9 @@ end
 function M.open(url, opts)
   local parts, message = M.parse(url)
   if not parts then return nil, message end
-  local query, up, problem = "", nil, nil
+  local query, problem = "", nil
   for _ = 1, LOGINS do
+    local up
     up, problem = dial(parts, query, opts or {})
     if up then return up end
     local next_query = parts.user ~= "" and adobe.respond(tostring(problem), parts.user, parts.password)

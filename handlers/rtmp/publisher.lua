@@ -41,7 +41,7 @@ function M.begin(conn, id, request, path)
     active = ld.now(),
   }
   if conn.options.record ~= "" and (request.type ~= "live" or conn.options.record_live) then
-    role.recorder = record.of_stream(conn.options, request)
+    role.recorder = record.new(publication.name, { path = conn.options.record, rotate = conn.options.record_rotate })
   end
   relay.push_all(publication, conn.options)
   link.begin(conn, id)

@@ -165,10 +165,12 @@ local function push_once(name, url, options, is_present)
   ld.log.info("pushing", { stream = name, url = url })
   local reader = read_all(up, ld.self(), function() end)
   stream.follow(up.conn, name, options, { id = up.id })
+  local sent, moved = 0, ld.now()
   local reason = attend(up, function()
     if not is_present() then return "the stream has ended" end
     local place = up.conn:following()
-    if place and place.behind > 0 and ld.now() - up.last > options.stall then return "stalled" end
+    if not place or place.behind == 0 or place.sent ~= sent then sent, moved = place and place.sent, ld.now() end
+    if ld.now() - moved > options.stall then return "stalled" end
   end)
   reader:cancel()
   up.conn:unfollow()

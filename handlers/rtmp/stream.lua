@@ -1,8 +1,8 @@
 --- rtmp/stream: a published stream, in the worker of its publisher, and how one follows it, in any.
 --
 -- A stream is called "app/name". Its publication belongs to the connection or task that opened it, which holds the name
--- "rtmp/app/name" in the gateway, so that there is one at a time. Each message is chunked once, into a blob of a channel,
--- whatever the number of viewers. The channel's preamble has the metadata and the sequence headers, its marks are key
+-- "rtmp/app/name" in the gateway, so that there is one at a time. Each message is chunked once, into a blob of a
+-- channel, whatever the number of viewers. The channel's preamble has the metadata and the sequence headers, its marks are key
 -- frames: who comes late begins with those, then the last key frame, and who is slow goes on at one.
 --
 -- The same messages in another form, on another message stream id or as FLV tags, are a channel of their own, a

@@ -232,6 +232,14 @@ function conn:timeout(state, seconds)
   leaf.timeout(W, self[1], known.index, t.idle or math.huge, t.total or math.huge)
 end
 
+--- Have the kernel take at most BYTES (above 0; nil for the system's default) that it has not sent yet: what a slow
+-- peer does not take is then here, in conn.unsent or in a channel's log, where it can be skipped. Does nothing for what
+-- is no TCP.
+function conn:notsent_lowat(bytes)
+  if bytes ~= nil then check_size(bytes) end
+  leaf.notsent_lowat(W, self[1], bytes or 0)
+end
+
 --- Half-close: what is queued still goes out, then the peer sees our end. Reading goes on.
 function conn:shutdown()
   leaf.shutdown(W, self[1])
