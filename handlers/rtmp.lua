@@ -159,7 +159,7 @@ return {
     record_live = false,      -- record also those that do not ask for it
     record_rotate = 0,        -- seconds after which a new file begins; 0: never
   },
-  limits = { frame = 2^16, output = 2^24 },
+  limits = { frame = 2^16, output = 2^20 },
   timeouts = { handshake = 10, read = { idle = 60 }, message = 60 },
   on_message = on_message,
   on_timer = on_timer,
