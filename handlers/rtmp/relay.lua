@@ -72,40 +72,57 @@ local function idleness(name, options)
   end
 end
 
--- Play URL and publish it as NAME until it ends: why it did, and whether nobody wants it any more.
-local function pull_once(name, url, options, is_idle)
-  local up, problem = client.open(url)
+-- Hear what is for the owner of PULL.publication, or for that of none yet: why it is over, or nil.
+local function hear(pull, from, message)
+  if message.begin then
+    pull.publication = stream.open(pull.name, pull.options, { publisher = pull.url, protocol = "pull" })
+    ld.reply(from, pull.publication ~= nil)
+    return not pull.publication and "published by another" or nil
+  elseif message.rtmp == "kick" then
+    return "kicked"
+  elseif pull.publication and select(2, stream.hear(pull.publication, from, message)) == "taken" then
+    return "taken over"
+  end
+end
+
+-- Play PULL.url and publish it as PULL.name, from the first message on, until it ends: why it did, and whether nobody
+-- wants it any more.
+local function pull_once(pull, is_idle)
+  local up, problem = client.open(pull.url)
   if not up then return tostring(problem) end
   local ok
   ok, problem = client.play(up)
-  local publication = ok and stream.open(name, options, { publisher = url, protocol = "pull" })
-  if not publication then
+  if not ok then
     up.conn:close()
-    return ok and "published by another" or tostring(problem)
+    return tostring(problem)
   end
-  ld.log.info("pulling", { stream = name, url = url })
-  local idle = false
-  local reader = read_all(up, ld.self(), function(kind, time, body) publication:message(kind, time, body) end)
+  ld.log.info("pulling", { stream = pull.name, url = pull.url })
+  local self, idle = ld.self(), false
+  local reader = read_all(up, self, function(kind, time, body)
+    if not pull.publication and not ld.call(self, { begin = true }) then error("published by another", 0) end
+    pull.publication:message(kind, time, body)
+  end)
   local reason = attend(up, function(message, from)
-    if message and select(2, stream.hear(publication, from, message)) == "taken" then return "taken over" end
-    if message and message.rtmp == "kick" then return "kicked" end
+    local over = message and hear(pull, from, message)
+    if over then return over end
     if ld.now() - up.last > SILENCE then return "silent" end
     idle = is_idle()
     return idle and "no viewers" or nil
   end)
   reader:cancel()
   up.conn:close()
-  publication:close(not idle)
+  if pull.publication then pull.publication:close(reason ~= "ended" and not idle) end
+  pull.publication = nil
   return reason, idle
 end
 
 local function pull_always(name, url, options)
   local pause, is_idle = pauses(), idleness(name, options)
-  local opts = setmetatable({ takeover = false }, { __index = options })
+  local pull = { name = name, url = url, options = setmetatable({ takeover = false }, { __index = options }) }
   while true do
     local began = ld.now()
     if not stream.is_live(name) then
-      local reason, idle = pull_once(name, url, opts, is_idle)
+      local reason, idle = pull_once(pull, is_idle)
       ld.log.info("pull ended", { stream = name, url = url, reason = reason })
       if idle then break end
     end
@@ -164,7 +181,7 @@ local function push_once(name, url, options, is_present)
   end
   ld.log.info("pushing", { stream = name, url = url })
   local reader = read_all(up, ld.self(), function() end)
-  stream.follow(up.conn, name, options, { id = up.id })
+  stream.follow(up.conn, name, options, { format = "publish", id = up.id })
   local sent, moved = 0, ld.now()
   local reason = attend(up, function()
     if not is_present() then return "the stream has ended" end

@@ -2,8 +2,8 @@
 --
 -- A stream is called "app/name". Its publication belongs to the connection or task that opened it, which holds the name
 -- "rtmp/app/name" in the gateway, so that there is one at a time. Each message is chunked once, into a blob of a
--- channel, whatever the number of viewers. The channel's preamble has the metadata and the sequence headers, its marks are key
--- frames: who comes late begins with those, then the last key frame, and who is slow goes on at one.
+-- channel, whatever the number of viewers. The channel's preamble has the metadata and the sequence headers, its marks
+-- are key frames: who comes late begins with those, then the last key frame, and who is slow goes on at one.
 --
 -- The same messages in another form, on another message stream id or as FLV tags, are a channel of their own, a
 -- *variant*, that is made from when somebody wants it, beginning with the frames since the last key frame.
@@ -27,6 +27,7 @@ local YIELD = 1      -- seconds for the answer of a publisher that is taken over
 local HEADERS_MAX = 32
 local SET_DATA_FRAME = "\2\0\13@setDataFrame"
 local CLEAR_DATA_FRAME = "\2\0\15@clearDataFrame"
+local ON_METADATA = "\2\0\10onMetaData"
 
 local publications = ld.keep "rtmp/publications" -- of this worker, by name
 
@@ -36,19 +37,25 @@ Publication.__index = Publication
 --- The name that the publisher of stream NAME holds.
 function M.key(name) return "rtmp/" .. name end
 
--- How a variant is called: "" is the usual one.
+-- How a variant is called: "" is the usual one, "#2" that on message stream 2, "!1" what a publisher sends on 1.
 local function variant_of(format, id)
   if format == "flv" then return ".flv" end
+  if format == "publish" then return "!" .. id end
   return id == 1 and "" or "#" .. id
 end
 
 local function channel_name(name, variant) return "rtmp" .. variant .. "/" .. name end
 
+local function is_metadata(body) return body:sub(1, #ON_METADATA) == ON_METADATA end
+
 local function encoder_of(variant)
   local out = ld.buffer() -- used again and again
   if variant == ".flv" then return function(kind, time, body) return flv.tag(kind, time, body, out) end end
-  local id = variant == "" and 1 or tonumber(variant:match "^#(%d+)$")
-  return function(kind, time, body) return chunk.encode(CSID[kind], kind, time, id, body, out) end
+  local id, publishes = tonumber(variant:match "%d+$") or 1, variant:sub(1, 1) == "!"
+  return function(kind, time, body)
+    if publishes and kind == DATA and is_metadata(body) then body = ld.buffer():put(SET_DATA_FRAME):put(body) end
+    return chunk.encode(CSID[kind], kind, time, id, body, out)
+  end
 end
 
 local function channel_of(name, variant, opts)
@@ -146,11 +153,8 @@ end
 
 -- Is a message of KIND and CLASS one of those at which a viewer can begin? Without video, any is.
 local function is_mark(self, kind, class)
-  if kind == VIDEO then
-    self.has_video = true
-    return class == "key"
-  end
-  return kind == AUDIO and not self.has_video
+  if kind == VIDEO then return class == "key" end
+  return not self.has_video
 end
 
 local function take_metadata(self, time, body)
@@ -160,7 +164,7 @@ local function take_metadata(self, time, body)
     return greet_all(self)
   end
   body = ld.buffer():put(body, body:sub(1, n) == SET_DATA_FRAME and n + 1 or 1):keep()
-  if body:sub(1, 13) == "\2\0\10onMetaData" then
+  if is_metadata(body) then
     self.metadata = { time = time, body = body }
     self.meter:metadata(body)
     greet_all(self)
@@ -175,6 +179,7 @@ function Publication:message(kind, time, body)
   if kind == DATA then return take_metadata(self, time, body) end
   local class, codec, track = media.inspect(kind, body)
   self.meter:count(kind, time, #body, class)
+  self.has_video = self.has_video or kind == VIDEO
   if class == "header" then return take_header(self, kind, time, body, codec, track) end
   local mark = is_mark(self, kind, class)
   emit(self, kind, time, body, mark)
@@ -266,9 +271,9 @@ function M.find(name) return publications[name] end
 --- Does stream NAME have a publisher, in any worker?
 function M.is_live(name) return ld.whereis(M.key(name)) ~= nil end
 
---- Have CONN follow stream NAME: with HOW = { format = "rtmp" (default) or "flv", id = message stream id (1), lag =
--- bytes that it may be behind, add = true: besides what it follows }. When its publisher ends, CONN gets a message {
--- closed = the channel's name }. OPTS: as for open().
+--- Have CONN follow stream NAME. HOW: format = "rtmp" (default), "publish", as a publisher sends it, or "flv"; id =
+-- message stream id (1); lag = bytes that it may be behind (OPTS.lag); add = true: besides what it follows. When its
+-- publisher ends, CONN gets a message { closed = the channel's name }. OPTS: as for open(). Returns the channel.
 function M.follow(conn, name, opts, how)
   local variant = variant_of(how.format or "rtmp", how.id or 1)
   local channel = channel_of(name, variant, opts)
