@@ -19,6 +19,7 @@ local chunk = require "handlers.rtmp.chunk"
 local handshake = require "handlers.rtmp.handshake"
 local link = require "handlers.rtmp.link"
 local publisher = require "handlers.rtmp.publisher"
+local relay = require "handlers.rtmp.relay"
 local session = require "handlers.rtmp.session"
 local stream = require "handlers.rtmp.stream"
 local viewer = require "handlers.rtmp.viewer"
@@ -29,6 +30,7 @@ local PING = 20 -- seconds between pings
 local states = {}
 
 function states.handshake(conn)
+  if not access.enter(conn) then conn:fail "too many connections from this address" end
   if not handshake.serve(conn) then return end
   session.init(conn)
   conn:timer("look", LOOK)
@@ -135,36 +137,19 @@ end
 return {
   initial = "handshake",
   states = states,
-  options = {
-    takeover = true,          -- may a publisher take the place of another?
-    grace = 5,                -- seconds that viewers wait for a publisher that was lost
-    publish_timeout = 30,     -- seconds without media after which a publisher is cut off
-    setup = 10,               -- seconds from the handshake to a publish or play
-    wait = 60,                -- seconds that a viewer waits for a publisher; 0: not at all
-    stall = 30,               -- seconds after which a viewer that takes nothing is cut off
-    lag = 4 * 2^20,           -- bytes that a viewer may be behind before it skips to a key frame
-    merge = 0,                -- seconds that messages to viewers wait for company: fewer writes, more delay
-    gop_bytes = 8 * 2^20,     -- what is kept of a stream for viewers to come, and for those who are slow
-    gop_frames = 5000,
-    max_viewers = 0,          -- of a stream; 0: any number
-    hook_timeout = 10,        -- seconds for a hook's answer
-    on_connect = access.anybody, on_publish = access.anybody, on_play = access.anybody, on_done = access.anybody,
-    publish_allow = {}, publish_deny = {}, play_allow = {}, play_deny = {}, -- networks: { "10.0.0.0/8", "::1" }
-    publish_token = "", play_token = "", token_name = "token", -- ?token=... of the stream's name; "": none is needed
-    user = "", password = "", -- authmod=adobe, for all who connect; "": nobody is asked
-    push = {},                -- streams that are published here go there: { ["app/name"] = { "rtmp://..." } }
-    pull = {},                -- streams that are got from elsewhere: { ["app/name"] = "rtmp://..." }
-    pull_idle = 10,           -- seconds without viewers after which such a stream is let go; 0: it is got all the time
-    record = "",              -- pattern for FLV files, see rtmp/record; "": nothing is recorded
-    record_live = false,      -- record also those that do not ask for it
-    record_rotate = 0,        -- seconds after which a new file begins; 0: never
-  },
+  options = require "handlers.rtmp.options",
   limits = { frame = 2^16, output = 2^20 },
+  start = function(listeners)
+    for _, options in ipairs(listeners) do relay.pull_all(options) end
+  end,
   timeouts = { handshake = 10, read = { idle = 60 }, message = 60 },
   on_message = on_message,
   on_timer = on_timer,
   on_drain = on_drain,
-  on_close = session.close,
+  on_close = function(conn, reason)
+    access.leave(conn)
+    session.close(conn, reason)
+  end,
   commands = {
     kick = function(name)
       local holder = ld.whereis(stream.key(name))

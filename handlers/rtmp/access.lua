@@ -17,6 +17,25 @@ local M = {}
 
 local NAME_MAX, QUERY_MAX = 200, 64 -- bytes; parameters
 
+local addresses = ld.keep "rtmp/addresses" -- of this worker: connections by host
+
+--- CONN is there: is it one of no more than options.max_per_address from its address? M.leave(conn) undoes it.
+function M.enter(conn)
+  local most, host = conn.options.max_per_address, network.host(conn.peer)
+  local count = (addresses[host] or 0) + 1
+  if most > 0 and count > most then return false end
+  addresses[host], conn.counted = count, host
+  return true
+end
+
+--- CONN is gone.
+function M.leave(conn)
+  local host = conn.counted
+  if not host then return end
+  conn.counted = nil
+  addresses[host] = addresses[host] > 1 and addresses[host] - 1 or nil
+end
+
 --- The default of the hooks: everybody may.
 function M.anybody() return true end
 

@@ -53,8 +53,8 @@ local function read_all(up, self, fn)
   end)
 end
 
--- Hear messages until UP is over, or silent, or FN(message, from), called for each and once a second, returns a reason.
-local function attend(up, fn)
+-- Hear messages until the reader is over, or FN(message, from), called for each and once a second, returns a reason.
+local function attend(fn)
   while true do
     local from, message = ld.receive(LOOK)
     if message and message.over then return message.over end
@@ -102,7 +102,7 @@ local function pull_once(pull, is_idle)
     if not pull.publication and not ld.call(self, { begin = true }) then error("published by another", 0) end
     pull.publication:message(kind, time, body)
   end)
-  local reason = attend(up, function(message, from)
+  local reason = attend(function(message, from)
     local over = message and hear(pull, from, message)
     if over then return over end
     if ld.now() - up.last > SILENCE then return "silent" end
@@ -183,7 +183,7 @@ local function push_once(name, url, options, is_present)
   local reader = read_all(up, ld.self(), function() end)
   stream.follow(up.conn, name, options, { format = "publish", id = up.id })
   local sent, moved = 0, ld.now()
-  local reason = attend(up, function()
+  local reason = attend(function()
     if not is_present() then return "the stream has ended" end
     local place = up.conn:following()
     if not place or place.behind == 0 or place.sent ~= sent then sent, moved = place and place.sent, ld.now() end

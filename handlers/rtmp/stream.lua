@@ -60,7 +60,7 @@ end
 
 local function channel_of(name, variant, opts)
   return ld.channel(channel_name(name, variant), {
-    bytes = opts.gop_bytes, items = opts.gop_frames, merge = opts.merge, places = "marks",
+    bytes = opts and opts.gop_bytes, items = opts and opts.gop_frames, merge = opts and opts.merge, places = "marks",
   })
 end
 
@@ -273,10 +273,10 @@ function M.is_live(name) return ld.whereis(M.key(name)) ~= nil end
 
 --- Have CONN follow stream NAME. HOW: format = "rtmp" (default), "publish", as a publisher sends it, or "flv"; id =
 -- message stream id (1); lag = bytes that it may be behind (OPTS.lag); add = true: besides what it follows. When its
--- publisher ends, CONN gets a message { closed = the channel's name }. OPTS: as for open(). Returns the channel.
+-- publisher ends, CONN gets a message { closed = the channel's name }. OPTS: lag. Returns the channel.
 function M.follow(conn, name, opts, how)
   local variant = variant_of(how.format or "rtmp", how.id or 1)
-  local channel = channel_of(name, variant, opts)
+  local channel = channel_of(name, variant)
   conn:follow(channel, { lag = how.lag or opts.lag, policy = "skip", add = how.add })
   if variant == "" then return channel end
   desk.want(name, variant, channel)

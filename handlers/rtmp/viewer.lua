@@ -1,7 +1,7 @@
 --- rtmp/viewer: a client that plays.
 --
 -- A role: { kind = "viewer", id, request, name = of the stream, channel, since = when it began, or its publisher went,
--- live = has one, paused, sent = at the last look, moved = when that was more than before }.
+-- paused, taken = bytes that it had taken at the last look, moved = when those were fewer }.
 local ld = require "linedancer"
 local access = require "handlers.rtmp.access"
 local amf0 = require "handlers.rtmp.amf0"
@@ -13,7 +13,8 @@ local stream = require "handlers.rtmp.stream"
 
 local M = {}
 
-local NOTSENT = 2 ^ 18 -- bytes that the kernel may hold unsent, so that a slow viewer skips, not lags
+--- Bytes that the kernel may hold unsent, so that a slow viewer skips, not lags.
+M.NOTSENT = 2 ^ 18
 
 local function refuse(conn, id, reason, extra)
   link.status(conn, id, "error", "NetStream.Play.StreamNotFound", reason, extra)
@@ -48,9 +49,9 @@ function M.begin(conn, id, request)
   end
   relay.demand(name, options)
   if options.wait == 0 and not stream.is_live(name) then return refuse(conn, id, "no such stream") end
-  local role = { kind = "viewer", id = id, request = request, name = name, sent = 0, moved = ld.now() }
+  local role = { kind = "viewer", id = id, request = request, name = name, moved = ld.now() }
   greet(conn, id, name)
-  conn:notsent_lowat(NOTSENT)
+  conn:notsent_lowat(M.NOTSENT)
   follow(conn, role)
   ld.log.info("playing", { conn = conn.id, peer = conn.peer, stream = name, agent = request.agent })
   return role
@@ -84,11 +85,13 @@ function M.closed(conn, role, name)
   link.status(conn, role.id, "status", "NetStream.Play.UnpublishNotify", ("'%s' has ended."):format(role.name))
 end
 
--- Is CONN, which is behind, not taking anything?
-local function is_stalled(conn, role, now)
+--- Has CONN, the viewer ROLE, taken nothing for options.stall seconds, at time NOW, though there was something?
+function M.is_stalled(conn, role, now)
   local place = conn:following(role.channel)
-  if not place or place.behind == 0 or place.sent ~= role.sent then
-    role.sent, role.moved = place and place.sent or 0, now
+  local unsent = conn.unsent
+  local taken = place and place.sent - unsent
+  if not place or place.behind == 0 and unsent == 0 or taken ~= role.taken then
+    role.taken, role.moved = taken, now
     return false
   end
   return now - role.moved > conn.options.stall
@@ -103,7 +106,7 @@ function M.look(conn, role, now)
     link.status(conn, role.id, "error", "NetStream.Play.StreamNotFound", "no such stream")
     return "no publisher"
   end
-  if is_stalled(conn, role, now) then return "stalled" end
+  if M.is_stalled(conn, role, now) then return "stalled" end
 end
 
 --- ROLE ends for REASON; LOST: with the connection.
