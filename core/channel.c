@@ -30,7 +30,7 @@ struct ld_channel *ld_channel_new(struct ld_pool *pool,
         return NULL;
     ch->pool = pool;
     ld_channel_limit(ch, limits);
-    ch->mark = LD_NO_ENTRY;
+    ch->mark = ch->fresh = LD_NO_ENTRY;
     ch->timer.fire = on_window;
     ch->next_all = pool->channels.all;
     ch->this_all = &pool->channels.all;
@@ -193,6 +193,8 @@ enum ld_status ld_channel_publish(struct ld_channel *ch,
     }
     if (mark)
         ch->mark = ch->head - (data->bytes > 0);
+    if (mark && ch->fresh == LD_NO_ENTRY)
+        ch->fresh = ch->mark;
     return LD_OK;
 }
 
@@ -235,7 +237,7 @@ void ld_channel_end(struct ld_channel *ch)
             oldest = f->next;
     }
     drop_until(ch, oldest);
-    ch->mark = LD_NO_ENTRY;
+    ch->mark = ch->fresh = LD_NO_ENTRY;
     ld_blob_unref(ch->preamble);
     ch->preamble = NULL;
 }
@@ -245,5 +247,5 @@ void ld_channel_cut(struct ld_channel *ch)
     drop_until(ch, ch->head);
     ch->tail = ++ch->head; /* one that nobody can have */
     ch->released = ch->offered = ch->head;
-    ch->mark = LD_NO_ENTRY;
+    ch->mark = ch->fresh = LD_NO_ENTRY;
 }

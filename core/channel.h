@@ -82,6 +82,7 @@ struct ld_channel {
     uint32_t mask;
     uint64_t tail, head;    /* entries [tail, head) are there */
     uint64_t mark;          /* the newest; LD_NO_ENTRY, or below tail: none */
+    uint64_t fresh;         /* the oldest since the last turn */
     uint64_t released;      /* entries below it may be written, */
     uint64_t offered;       /* and below this had their turn: lag counts them */
     struct ld_blob *joined; /* in a turn: entries [joined_from, released) */

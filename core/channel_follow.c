@@ -223,20 +223,23 @@ void ld_follower_await(struct ld_follower *f)
     f->waits = true;
 }
 
-/* F waits for a mark.  False when there is none yet.  A newcomer has lost
- * nothing by it. */
+/* F waits for a mark.  False when there is none yet.  A newcomer begins at the
+ * oldest that came meanwhile, and has lost nothing by waiting. */
 static bool resume(struct ld_follower *f)
 {
     struct ld_channel *ch = f->channel;
+    uint64_t mark = ch->mark;
 
-    if (!ld_channel_has_mark(ch) || ch->mark < f->next)
+    if (!ld_channel_has_mark(ch) || mark < f->next)
         return false;
     if (f->skipped > 0) {
-        move(f, ch->mark);
+        move(f, mark);
     } else {
-        greet_before(f, ch->mark);
-        f->joined += ld_channel_start(ch, ch->mark) - position(f);
-        f->next = ch->mark;
+        if (ch->fresh >= ch->tail && ch->fresh >= f->next && ch->fresh < mark)
+            mark = ch->fresh;
+        greet_before(f, mark);
+        f->joined += ld_channel_start(ch, mark) - position(f);
+        f->next = mark;
     }
     f->waits = false;
     f->base = ch->published;

@@ -234,6 +234,7 @@ void ld_channel_turn(struct ld_channel *ch)
     }
     ch->served = 0;
     ch->offered = ch->head;
+    ch->fresh = LD_NO_ENTRY;
     ld_blob_unref(ch->joined);
     ch->joined = NULL;
 }

@@ -52,6 +52,24 @@ static void a_newcomer_begins_at_the_newest_mark_or_waits_for_one(void **state)
     peer_free(&late);
 }
 
+static void who_waits_begins_at_the_first_mark_that_comes(void **state)
+{
+    struct ld_channel *ch = marked_channel(100);
+    struct peer early, late;
+
+    (void)state;
+    listener_open(&early, ch, ANY, LD_SKIP);
+    say(ch, "a");
+    say_mark(ch, "K");
+    say(ch, "b");
+    say_mark(ch, "L");
+    assert_string_equal(heard(&early), "KbL");
+    listener_open(&late, ch, ANY, LD_SKIP);
+    assert_string_equal(heard(&late), "L");
+    peer_free(&early);
+    peer_free(&late);
+}
+
 static void the_preamble_is_that_of_the_mark(void **state)
 {
     struct ld_channel *ch = marked_channel(100);
@@ -314,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_newcomer_begins_at_the_newest_mark_or_waits_for_one),
+        TEST(who_waits_begins_at_the_first_mark_that_comes),
         TEST(the_preamble_is_that_of_the_mark),
         TEST(a_mark_that_was_evicted_is_none),
         TEST(a_mark_on_what_comes_next_is_a_place),

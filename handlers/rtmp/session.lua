@@ -42,6 +42,7 @@ local function refuse_connect(conn, tid, description, extra)
     { "level", "error" }, { "code", "NetConnection.Connect.Rejected" }, { "description", description },
   }
   if extra then info[#info + 1] = { "ex", amf0.object(extra) } end
+  link.announce_chunks(conn)
   link.command(conn, 0, "_error", tid, amf0.null, amf0.object(info))
   conn:close("refused: " .. description)
 end
