@@ -16,6 +16,7 @@
 local ld = require "linedancer"
 local access = require "handlers.rtmp.access"
 local chunk = require "handlers.rtmp.chunk"
+local desk = require "handlers.rtmp.desk"
 local handshake = require "handlers.rtmp.handshake"
 local link = require "handlers.rtmp.link"
 local publisher = require "handlers.rtmp.publisher"
@@ -31,6 +32,7 @@ local states = {}
 
 function states.handshake(conn)
   if not access.enter(conn) then conn:fail "too many connections from this address" end
+  conn:quick_ack(true) -- until it publishes or plays
   if not handshake.serve(conn) then return end
   session.init(conn)
   conn:timer("look", LOOK)
@@ -140,6 +142,7 @@ return {
   options = require "handlers.rtmp.options",
   limits = { frame = 2^16, output = 2^20 },
   start = function(listeners)
+    desk.open()
     for _, options in ipairs(listeners) do relay.pull_all(options) end
   end,
   timeouts = { handshake = 10, read = { idle = 60 }, message = 60 },
@@ -155,6 +158,6 @@ return {
       local holder = ld.whereis(stream.key(name))
       return holder ~= nil and ld.send(holder, { rtmp = "kick" }) or false
     end,
-    streams = function() return require("handlers.rtmp.desk").streams() end,
+    streams = function() return desk.streams() end,
   },
 }
