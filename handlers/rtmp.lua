@@ -97,13 +97,17 @@ local function look(conn, now)
   if now - conn.session.since > conn.options.setup then return "neither published nor played" end
 end
 
+-- End CONN for REASON. Its roles end now: what is left of the connection may take some seconds to flush.
+local function finish(conn, reason)
+  ld.log.info("rtmp connection ends", { conn = conn.id, peer = conn.peer, reason = reason })
+  session.close(conn, reason)
+  conn:close(reason)
+end
+
 local function on_timer(conn)
   local now = ld.now()
   local reason = look(conn, now)
-  if reason then
-    ld.log.info("rtmp connection ends", { conn = conn.id, peer = conn.peer, reason = reason })
-    return conn:close(reason)
-  end
+  if reason then return finish(conn, reason) end
   if now - (conn.session.pinged or conn.session.since) >= PING then
     conn.session.pinged = now
     link.ping(conn)
@@ -112,7 +116,7 @@ local function on_timer(conn)
 end
 
 local function on_message(conn, from, message)
-  if message.rtmp == "kick" then return conn:close(message.reason or "kicked") end
+  if message.rtmp == "kick" then return finish(conn, message.reason or "kicked") end
   if message.rtmp == "ping" then return link.ping(conn) end
   if message.closed then
     each_role(conn, function(role)
@@ -124,7 +128,11 @@ local function on_message(conn, from, message)
     if role.kind ~= "publisher" then return nil end
     return (publisher.hear(conn, role, from, message))
   end)
-  if reason then conn:close(reason) end
+  if reason then finish(conn, reason) end
+end
+
+local function on_error(conn, err)
+  session.close(conn, err.code == "fail" and err.message or err.code)
 end
 
 -- A viewer is told that it is over, and a publisher that it is to come back.
@@ -149,6 +157,7 @@ return {
   on_message = on_message,
   on_timer = on_timer,
   on_drain = on_drain,
+  on_error = on_error,
   on_close = function(conn, reason)
     access.leave(conn)
     session.close(conn, reason)

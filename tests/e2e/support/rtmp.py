@@ -207,6 +207,7 @@ class Client:
         self.sock = connect(address, receive)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.parser, self.waiting, self.tid = Parser(), [], 1
+        self.answers = True  # pings
         self.handshake(digest)
 
     def handshake(self, digest):
@@ -235,7 +236,7 @@ class Client:
         return self.tid
 
     def receive(self, seconds=PATIENCE):
-        """The next message, pings answered; None at the end."""
+        """The next message; None at the end."""
         deadline = time.monotonic() + seconds
         while not self.waiting:
             self.sock.settimeout(max(0.001, deadline - time.monotonic()))
@@ -243,7 +244,8 @@ class Client:
             if not data:
                 return None
             for message in self.parser.feed(data):
-                if message.kind == 4 and message.body[:2] == b"\0\6":
+                is_ping = message.kind == 4 and message.body[:2] == b"\0\6"
+                if is_ping and self.answers:
                     self.send(4, 0, 0, b"\0\7" + message.body[2:], csid=2)
                 self.waiting.append(message)
         return self.waiting.pop(0)
