@@ -1,31 +1,19 @@
 --- rtmp/record: writes a stream to FLV files, in which no tag is ever torn.
 --
--- Whole tags are gathered, and each batch is one write(2). One that falls short, on a full disk, is taken back, and the
--- file ends there. Files are rotated at key frames; each begins with the metadata and the sequence headers, at time 0.
+-- Whole tags are gathered, and each batch is appended at once (linedancer.appender). Files are rotated at key frames;
+-- each begins with the metadata and the sequence headers, at time 0.
 --
--- Writing to a file blocks the worker for as long as the kernel takes: batches are small, and go to its page cache.
+-- Writing to a file blocks the worker for as long as the kernel takes: batches are small.
+local appender = require "linedancer.appender"
 local ld = require "linedancer"
 local flv = require "handlers.rtmp.flv"
 local media = require "handlers.rtmp.media"
-local bit = require "bit"
-local ffi = require "ffi"
 
 local M = {}
 
 local VIDEO, DATA = 9, 18
 local BATCH, PATIENCE = 2 ^ 16, 1 -- bytes gathered, and seconds from one write to the next, at most
-local CREATE, MODE = bit.bor(tonumber("102", 8), tonumber("2000000", 8)), tonumber("644", 8) -- O_RDWR O_CREAT O_CLOEXEC
-local NEW, EXISTS, TRIES = tonumber("200", 8), 17, 1000 -- O_EXCL; EEXIST; names that are tried
-
-ffi.cdef [[
-  int open(const char *path, int flags, ...);
-  int close(int fd);
-  long write(int fd, const void *data, size_t size);
-  int ftruncate(int fd, long size);
-  char *strerror(int errnum);
-]]
-
-local C = ffi.C
+local TRIES = 1000 -- names that are tried
 
 local Recorder = {}
 Recorder.__index = Recorder
@@ -39,15 +27,11 @@ local function path_of(pattern, name)
   return os.date((pattern:gsub("%%N", (stream:gsub("%%", "%%%%")))))
 end
 
-local function why() return ffi.string(C.strerror(ffi.errno())) end
-
--- Open the file for a name, with ".2", ".3" ... before its ending when there is one already.
-local function open_new(path)
+-- A new file for PATH, with ".2", ".3" ... before its ending when there is one already; or nil and a message.
+local function create(path)
   for i = 1, TRIES do
-    local candidate = i == 1 and path or path:gsub("(%.?[^%./]*)$", "." .. i .. "%1", 1)
-    local fd = C.open(candidate, CREATE + NEW, ffi.cast("int", MODE))
-    if fd >= 0 then return fd, candidate end
-    if ffi.errno() ~= EXISTS then return nil, why() end
+    local file, message, exists = appender.create(i == 1 and path or path:gsub("(%.?[^%./]*)$", "." .. i .. "%1", 1))
+    if not exists then return file, message end
   end
   return nil, "all names are taken"
 end
@@ -57,23 +41,15 @@ local function fail(self, what, reason)
   ld.log.error("recording " .. what, { stream = self.name, file = self.path, error = reason })
 end
 
--- Write what has been gathered, or nothing of it.
+-- Write what has been gathered.
 local function flush(self)
-  local size = #self.batch
   self.flushed = ld.now()
-  if size == 0 or not self.fd then return end
-  local text = tostring(self.batch)
+  if #self.batch == 0 or not self.file then return end
+  local ok, message = self.file:append(self.batch)
   self.batch:clear()
-  local put = tonumber(C.write(self.fd, text, size))
-  if put == size then
-    self.size = self.size + size
-    return
-  end
-  local reason = put < 0 and why() or "the disk is full"
-  C.ftruncate(self.fd, self.size)
-  fail(self, "stopped", reason)
-  C.close(self.fd)
-  self.fd = nil
+  if ok then return end
+  fail(self, "stopped", message)
+  self.file = nil
 end
 
 local function add(self, kind, time, body)
@@ -82,20 +58,24 @@ end
 
 local function end_file(self)
   flush(self)
-  if self.fd then C.close(self.fd) end
-  self.fd = nil
+  if self.file then self.file:close() end
+  self.file = nil
 end
 
 -- Begin a file, whose time 0 is TIME.
 local function begin_file(self, time)
-  local fd, path = open_new(path_of(self.pattern, self.name))
-  if not fd then return fail(self, "failed", path) end
-  self.fd, self.path, self.size = fd, path, 0
+  local path = path_of(self.pattern, self.name)
+  local file, message = create(path)
+  if not file then
+    self.path = path
+    return fail(self, "failed", message)
+  end
+  self.file, self.path = file, file.path
   self.base, self.began = time, ld.now()
   self.batch:put(flv.header())
   if self.metadata then add(self, DATA, 0, self.metadata) end
   for _, header in ipairs(self.headers) do add(self, header.kind, 0, header.body) end
-  ld.log.info("recording", { stream = self.name, file = path })
+  ld.log.info("recording", { stream = self.name, file = self.path })
 end
 
 local function keep_header(self, kind, track, body)
@@ -120,7 +100,7 @@ local function take_data(self, time, body)
   local text = tostring(body)
   if text:sub(1, 16) == "\2\0\13@setDataFrame" then text = text:sub(17) end
   if text:sub(1, 13) == "\2\0\10onMetaData" then self.metadata = text end
-  if self.fd then add(self, DATA, (time - self.base) % 2 ^ 32, text) end
+  if self.file then add(self, DATA, (time - self.base) % 2 ^ 32, text) end
 end
 
 --- A message of KIND 8, 9 or 18 at TIME, with BODY, a buffer.
@@ -130,11 +110,11 @@ function Recorder:message(kind, time, body)
   local class, _, track = media.inspect(kind, body)
   if class == "header" then
     keep_header(self, kind, track, body)
-  elseif may_begin(self, kind, class) and (not self.fd or is_due(self)) then
+  elseif may_begin(self, kind, class) and (not self.file or is_due(self)) then
     end_file(self)
     begin_file(self, time)
   end
-  if not self.fd then return end
+  if not self.file then return end
   -- What was sent a little late, before the file's first frame, is put at its beginning.
   local at = (time - self.base) % 2 ^ 32
   add(self, kind, at < 2 ^ 31 and at or 0, body)
