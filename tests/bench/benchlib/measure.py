@@ -99,6 +99,13 @@ def fanout(server, arguments, seconds):
             "--seconds", str(seconds), "--warmup", "0.35"]))
 
 
+def rtmp(server, arguments, seconds):
+    chunk = "65536" if server.process.command[0].endswith("raw") else "60000"
+    return json.loads(run_against(
+        server, client("rtmp_load", server) + arguments + [
+            "--seconds", str(seconds), "--warmup", "0.7", "--chunk", chunk]))
+
+
 def settled_memory(server):
     """Memory once two looks in a row agree, or when patience ends."""
     pids = server.process.pids()

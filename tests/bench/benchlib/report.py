@@ -11,7 +11,8 @@ BEST_PEER = "the best peer"  # as a goal: cost no more than it
 
 COLUMNS = "  %-20s %10s %8s %15s %12s %9s %9s"
 HEADS = {"messages": ("CPU us", "trips/s"),
-         "fanout": ("CPU s/GB", "blobs/s")}
+         "fanout": ("CPU s/GB", "blobs/s"),
+         "rtmp": ("CPU s/GB", "MB/s"), "rtmpin": ("CPU ms each", "MB/s")}
 IDLE_COLUMNS = "  %-20s %12s %19s %12s"
 
 
@@ -55,7 +56,9 @@ def cpu_line(result, contents, unit):
         "%.2f-%.2f" % (min(rounds), max(rounds)) if rounds else "-",
         "%.0f" % median(result, "rate"), latency(result, "p50_us"),
         latency(result, "p99_us")) + (
-            goal(most, ratio, unit) if ratio else "")
+            goal(most, median(result, contents.cost)
+                 if unit.startswith("CPU") else ratio, unit)
+            if ratio else "")
 
 
 def idle_line(result, unit):
@@ -78,8 +81,9 @@ def table(row, contents):
         lines.append(IDLE_COLUMNS % ("", "bytes each", "rounds", "resident"))
     else:
         cost, rate = HEADS.get(row.kind, ("CPU us", "per second"))
-        lines.append(COLUMNS % ("", cost, row.goal_unit, "rounds", rate,
-                                "p50 us", "p99 us"))
+        ratio = "x raw" if row.goal_unit.startswith("CPU") else row.goal_unit
+        lines.append(COLUMNS % ("", cost, ratio, "rounds", rate, "p50 us",
+                                "p99 us"))
     for result in contents.results:
         if result.samples:
             lines.append(idle_line(result, row.goal_unit) if idle else

@@ -49,6 +49,15 @@ def fanouts(goal):
             Entrant("linedancer", "linedancer", "fanout", goal)]
 
 
+def rtmps(merge, goal):
+    """nginx has no window: it takes part where there is none."""
+    found = [Entrant("raw send()", "raw", str(merge), None, "raw rtmp"),
+             Entrant("linedancer", "linedancer", str(merge), goal,
+                     "linedancer rtmp"),
+             Entrant("nginx-rtmp", "nginx", "", None, "nginx rtmp")]
+    return found if merge == 0 else found[:2]
+
+
 PROXIES = [
     Entrant("raw read and send", "raw", "", None, "raw proxy"),
     Entrant("linedancer", "linedancer", "", BEST_PEER, "linedancer proxy"),
@@ -133,6 +142,17 @@ ROWS = [
         "4000 followers, 7 KB blobs at 74/s, merged over 350 ms",
         ["--followers", "4000", "--rate", "74", "--merge", "350"],
         fanouts(1.30)),
+    Row("rtmp", "rtmp",
+        "RTMP, 1 publisher at 4.5 Mbit/s, 300 viewers, each message at once",
+        ["--viewers", "300"], rtmps(0, 0.95), "CPU s/GB"),
+    Row("rtmp", "rtmp",
+        "RTMP, 1 publisher at 4.5 Mbit/s, 300 viewers, merged over 350 ms",
+        ["--viewers", "300"], rtmps(350, 0.20), "CPU s/GB"),
+    Row("rtmpin", "rtmpin",
+        "RTMP, 50 publishers at 2 Mbit/s that nobody views",
+        ["--viewers", "0", "--publishers", "50", "--bits", "2e6"],
+        rtmps(0, None), "x raw"),
+    Row("rtmpchunks", "chunks", "RTMP's chunk reader, no sockets", [], []),
     Row("proxy", "throughput",
         "TCP proxy before the raw echo: 64 bytes, one in flight, 50 "
         "connections, CPU of the proxy alone",

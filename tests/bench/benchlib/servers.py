@@ -15,6 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(BENCH))
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build"))
 PEERS = os.path.join(BENCH, "peers")
 NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
+NGINX_RTMP = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
 PORT = r"^port (\d+)"
 PORT_OF_LISTENER = r'^(?=.*listening).*address="?127\.0\.0\.1:(\d+)'
 
@@ -213,26 +214,40 @@ def proxy_haproxy(_mode):
     return proxied(start_proxy)
 
 
-def proxy_nginx(_mode):
+def nginx(template, module, package, **values):
+    """nginx with a config in which @NAME@ stands for a value."""
     need("nginx", "nginx")
-    if not os.path.exists(NGINX_STREAM):
-        raise Missing("not installed: libnginx-mod-stream")
+    if not os.path.exists(module):
+        raise Missing("not installed: " + package)
+    own = processes.free_port()
+    with open(os.path.join(PEERS, template)) as file:
+        text = file.read()
+    values.update(LISTEN=own, MODULE=module, SCRATCH=_scratch.name)
+    for name, value in values.items():
+        text = text.replace("@%s@" % name, str(value))
+    config = os.path.join(_scratch.name, template)
+    with open(config, "w") as file:
+        file.write(text)
+    process = Process(["nginx", "-e", "stderr", "-c", config])
+    process.wait_to_listen(own)
+    return Server(process, own)
 
-    def start_proxy(port):
-        own = processes.free_port()
-        with open(os.path.join(PEERS, "nginx.conf")) as file:
-            text = file.read()
-        for name, value in (("LISTEN", own), ("BACKEND", port),
-                            ("MODULE", NGINX_STREAM),
-                            ("SCRATCH", _scratch.name)):
-            text = text.replace("@%s@" % name, str(value))
-        config = os.path.join(_scratch.name, "nginx.conf")
-        with open(config, "w") as file:
-            file.write(text)
-        process = Process(["nginx", "-e", "stderr", "-c", config])
-        process.wait_to_listen(own)
-        return Server(process, own)
-    return proxied(start_proxy)
+
+def proxy_nginx(_mode):
+    return proxied(lambda port: nginx(
+        "nginx.conf", NGINX_STREAM, "libnginx-mod-stream", BACKEND=port))
+
+
+def rtmp_raw(merge):
+    return started([program("rtmp_raw"), merge])
+
+
+def rtmp_linedancer(merge):
+    return linedancer("rtmp", env={"BENCH_MERGE": merge})
+
+
+def rtmp_nginx(_mode):
+    return nginx("nginx_rtmp.conf", NGINX_RTMP, "libnginx-mod-rtmp")
 
 
 START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,
@@ -241,7 +256,9 @@ START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,
          "linedancer messages": linedancer_messages,
          "erlang messages": erlang_messages, "raw fanout": fanout_raw,
          "raw proxy": proxy_raw, "linedancer proxy": proxy_linedancer,
-         "haproxy proxy": proxy_haproxy, "nginx proxy": proxy_nginx}
+         "haproxy proxy": proxy_haproxy, "nginx proxy": proxy_nginx,
+         "raw rtmp": rtmp_raw, "linedancer rtmp": rtmp_linedancer,
+         "nginx rtmp": rtmp_nginx}
 
 VERSIONS = {
     "haproxy": ["haproxy", "-v"],
