@@ -186,6 +186,7 @@ enum ld_status ld_channel_publish(struct ld_channel *ch,
             return LD_NOMEM;
         }
         e.start = ch->published;
+        e.mark = mark || ch->mark == ch->head;
         ch->published += e.len;
         ch->entries++;
         ch->ring[ch->head++ & ch->mask] = e;

@@ -45,8 +45,10 @@ enum ld_policy {
 /* Bytes [off, off + len) of BLOB. */
 struct ld_entry {
     struct ld_blob *blob;
-    uint32_t off, len;
-    uint64_t start; /* bytes published before it */
+    uint32_t off;
+    uint32_t len : 31;
+    uint32_t mark : 1; /* newcomers may start here */
+    uint64_t start;    /* bytes published before it */
 };
 
 struct ld_follower {

@@ -75,7 +75,7 @@ static enum ld_status take(struct ld_follower *f, size_t *put)
     uint32_t done;
 
     if (f->next == f->greet_at && ch->preamble) {
-        e = (struct ld_entry){ch->preamble, 0, ch->preamble->size, 0};
+        e = (struct ld_entry){.blob = ch->preamble, .len = ch->preamble->size};
         f->greet_at = LD_NO_ENTRY;
         f->version = ch->preamble_version;
     } else {

@@ -193,8 +193,8 @@ static int l_range(lua_State *L)
     return 3;
 }
 
-/* log:entry(i) -> its bytes as a string, is it the newest mark; nothing when
- * it is not there. */
+/* log:entry(i) -> its bytes as a string, is it a mark; nothing when it is
+ * not there. */
 static int l_entry(lua_State *L)
 {
     const struct ld_channel *ch = check_log(L);
@@ -205,7 +205,7 @@ static int l_entry(lua_State *L)
         return 0;
     e = ld_channel_entry(ch, (uint64_t)n);
     lua_pushlstring(L, (const char *)e->blob->data + e->off, e->len);
-    lua_pushboolean(L, ch->mark == (uint64_t)n);
+    lua_pushboolean(L, e->mark);
     return 2;
 }
 

@@ -19,6 +19,7 @@ local viewer = require "handlers.rtmp.viewer"
 local M = {}
 
 local STREAMS_MAX = 8
+local AGENT_MAX = 100 -- bytes of what a client calls itself, which is logged
 local BUDGET = { depth = 32, nodes = 2000, bytes = 2 ^ 16 }
 -- What Enhanced RTMP calls capsEx: multitrack 2, ModEx 4, nanosecond offsets 8.
 local CAPS = 2 + 4 + 8
@@ -105,6 +106,7 @@ function commands.connect(conn, _, tid, value)
   if session.app then conn:fail "a second connect" end
   local given, wanted = properties(value)
   session.app, session.url, session.agent = text(given.app) or "", text(given.tcurl), text(given.flashver)
+  if session.agent then session.agent = session.agent:sub(1, AGENT_MAX) end
   local request = request_of(conn, "connect")
   request.query = access.query(session.app, session.url)
   if not check_adobe(conn, tid, request.query) then return end

@@ -209,6 +209,8 @@ function M.open(name, opts, info)
   local previous = previous_of(name)
   local ok = ld.register(key, { take = opts.takeover })
   if not ok then return nil, "busy" end
+  -- Another may have taken it since, and the word of that come before there was anybody to hear it.
+  if ld.whereis(key) ~= ld.self() then return nil, "taken over" end
   local self = setmetatable({
     name = name, opts = opts, headers = {}, outputs = {}, late = {}, has_video = false, previous = previous,
     meter = meter.new(name, info),
