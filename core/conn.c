@@ -169,6 +169,8 @@ INLINED enum ld_status settle(struct ld_conn *c)
         if (st != LD_AGAIN)
             return st;
     }
+    if (c->quick_ack)
+        ld_sock_quick_ack(&c->link);
     ld_conn_watch(c);
     return LD_AGAIN;
 }

@@ -29,6 +29,14 @@ void ld_sock_notsent_lowat(struct ld_link *l, unsigned bytes)
                    sizeof(bytes));
 }
 
+void ld_sock_quick_ack(struct ld_link *l)
+{
+    int on = 1;
+
+    if (l->transport == &ld_sock)
+        setsockopt(l->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static enum ld_status sock_writev(struct ld_link *l, const struct iovec *iov,
                                   int count, size_t *put)
 {

@@ -16,6 +16,7 @@
 local ld = require "linedancer"
 local access = require "handlers.rtmp.access"
 local chunk = require "handlers.rtmp.chunk"
+local desk = require "handlers.rtmp.desk"
 local handshake = require "handlers.rtmp.handshake"
 local link = require "handlers.rtmp.link"
 local publisher = require "handlers.rtmp.publisher"
@@ -31,6 +32,7 @@ local states = {}
 
 function states.handshake(conn)
   if not access.enter(conn) then conn:fail "too many connections from this address" end
+  conn:quick_ack(true) -- until it publishes or plays
   if not handshake.serve(conn) then return end
   session.init(conn)
   conn:timer("look", LOOK)
@@ -95,13 +97,17 @@ local function look(conn, now)
   if now - conn.session.since > conn.options.setup then return "neither published nor played" end
 end
 
+-- End CONN for REASON. Its roles end now: what is left of the connection may take some seconds to flush.
+local function finish(conn, reason)
+  ld.log.info("rtmp connection ends", { conn = conn.id, peer = conn.peer, reason = reason })
+  session.close(conn, reason)
+  conn:close(reason)
+end
+
 local function on_timer(conn)
   local now = ld.now()
   local reason = look(conn, now)
-  if reason then
-    ld.log.info("rtmp connection ends", { conn = conn.id, peer = conn.peer, reason = reason })
-    return conn:close(reason)
-  end
+  if reason then return finish(conn, reason) end
   if now - (conn.session.pinged or conn.session.since) >= PING then
     conn.session.pinged = now
     link.ping(conn)
@@ -110,7 +116,7 @@ local function on_timer(conn)
 end
 
 local function on_message(conn, from, message)
-  if message.rtmp == "kick" then return conn:close(message.reason or "kicked") end
+  if message.rtmp == "kick" then return finish(conn, message.reason or "kicked") end
   if message.rtmp == "ping" then return link.ping(conn) end
   if message.closed then
     each_role(conn, function(role)
@@ -122,7 +128,11 @@ local function on_message(conn, from, message)
     if role.kind ~= "publisher" then return nil end
     return (publisher.hear(conn, role, from, message))
   end)
-  if reason then conn:close(reason) end
+  if reason then finish(conn, reason) end
+end
+
+local function on_error(conn, err)
+  session.close(conn, err.code == "fail" and err.message or err.code)
 end
 
 -- A viewer is told that it is over, and a publisher that it is to come back.
@@ -140,12 +150,14 @@ return {
   options = require "handlers.rtmp.options",
   limits = { frame = 2^16, output = 2^20 },
   start = function(listeners)
+    desk.open()
     for _, options in ipairs(listeners) do relay.pull_all(options) end
   end,
   timeouts = { handshake = 10, read = { idle = 60 }, message = 60 },
   on_message = on_message,
   on_timer = on_timer,
   on_drain = on_drain,
+  on_error = on_error,
   on_close = function(conn, reason)
     access.leave(conn)
     session.close(conn, reason)
@@ -155,6 +167,6 @@ return {
       local holder = ld.whereis(stream.key(name))
       return holder ~= nil and ld.send(holder, { rtmp = "kick" }) or false
     end,
-    streams = function() return require("handlers.rtmp.desk").streams() end,
+    streams = function() return desk.streams() end,
   },
 }

@@ -41,6 +41,7 @@ struct ld_api {
     int (*skip)(struct ld_vm *, int64_t conn, double n);
     int (*fill)(struct ld_vm *, int64_t conn, int64_t buffer, double n);
     void (*notsent_lowat)(struct ld_vm *, int64_t conn, uint32_t bytes);
+    void (*quick_ack)(struct ld_vm *, int64_t conn, int on);
     int (*relay)(struct ld_vm *, int64_t conn, int64_t to, double n);
     int (*pipe)(struct ld_vm *, int64_t conn, int64_t other);
 

@@ -75,6 +75,14 @@ static void leaf_notsent_lowat(struct ld_vm *vm, int64_t h, uint32_t bytes)
         ld_sock_notsent_lowat(&c->link, bytes);
 }
 
+static void leaf_quick_ack(struct ld_vm *vm, int64_t h, int on)
+{
+    struct ld_conn *c = ld_vm_conn(vm, h);
+
+    if (c)
+        c->quick_ack = on != 0;
+}
+
 static int leaf_relay(struct ld_vm *vm, int64_t h, int64_t to, double n)
 {
     struct ld_conn *c = ld_vm_conn(vm, h), *sink = ld_vm_conn(vm, to);
@@ -306,6 +314,7 @@ void ld_leaf_conn(struct ld_api *api)
     api->skip = leaf_skip;
     api->fill = leaf_fill;
     api->notsent_lowat = leaf_notsent_lowat;
+    api->quick_ack = leaf_quick_ack;
     api->relay = leaf_relay;
     api->pipe = leaf_pipe;
     api->write = leaf_write;

@@ -118,6 +118,7 @@ end
 
 local function greet(up, app, base)
   local conn = up.conn
+  conn:quick_ack(true) -- until it plays or publishes
   handshake.greet(conn)
   link.init(conn)
   link.announce_chunks(conn)
@@ -169,6 +170,11 @@ local function create_stream(up)
   return true
 end
 
+local function settled(up, ...)
+  up.conn:quick_ack(false)
+  return ...
+end
+
 local PLAYING = { ["NetStream.Play.Start"] = true }
 local PUBLISHING = { ["NetStream.Publish.Start"] = true }
 
@@ -177,7 +183,7 @@ local function begin_playing(up)
   if not ok then return nil, problem end
   call(up, up.id, "play", amf0.null, up.name, -1000)
   link.buffer_length(up.conn, up.id, 1000)
-  return await_status(up, PLAYING)
+  return settled(up, await_status(up, PLAYING))
 end
 
 --- Begin to play. True; or nil and why not.
@@ -191,7 +197,7 @@ local function begin_publishing(up)
   local ok, problem = create_stream(up)
   if not ok then return nil, problem end
   call(up, up.id, "publish", amf0.null, up.name, "live")
-  return await_status(up, PUBLISHING)
+  return settled(up, await_status(up, PUBLISHING))
 end
 
 --- Begin to publish: then messages are written to up.conn, or it follows a channel of them. True; or nil and why not.

@@ -150,8 +150,9 @@ local function run()
   end
 end
 
--- The desk works from the first use on.
-local function open()
+--- Begin to work, in each worker that has streams to hear of: from its start on, or from the first use of anything
+-- here.
+function M.open()
   if state.task then return end
   state.positions, state.position_count, state.wants, state.viewers, state.workers = {}, 0, {}, {}, {}
   state.task = ld.permanent(run)
@@ -160,7 +161,7 @@ end
 
 --- The publisher of stream NAME has ended at POSITION { time =, at = } or nil.
 function M.ended(name, position)
-  open()
+  M.open()
   if not position then return end
   remember(name, position)
   tell { ended = name, position = position }
@@ -169,14 +170,14 @@ end
 --- Where the time of stream NAME stood when its last publisher ended: { time = milliseconds, at = ld.now() then }, or
 -- nil when that is not known.
 function M.position(name)
-  open()
+  M.open()
   local position = state.positions[name]
   return position and ld.now() - position.at <= REMEMBERED and position or nil
 end
 
 --- Somebody here follows VARIANT of stream NAME, CHANNEL.
 function M.want(name, variant, channel)
-  open()
+  M.open()
   state.wants[name] = state.wants[name] or {}
   if state.wants[name][variant] then return end
   state.wants[name][variant] = channel
@@ -185,7 +186,7 @@ end
 
 --- The variants of stream NAME that are wanted in any worker, as a set.
 function M.wanted(name)
-  open()
+  M.open()
   local set = {}
   for variant in pairs(state.wants[name] or {}) do set[variant] = true end
   for _, worker in pairs(state.workers) do
@@ -196,7 +197,7 @@ end
 
 --- CONN views stream NAME by following CHANNEL.
 function M.view(conn, name, channel)
-  open()
+  M.open()
   state.viewers[name] = state.viewers[name] or {}
   state.viewers[name][conn] = channel
 end
@@ -211,7 +212,7 @@ end
 
 --- How many view stream NAME here, and, a second late, elsewhere.
 function M.viewers(name)
-  open()
+  M.open()
   local count = 0
   for _ in pairs(state.viewers[name] or {}) do count = count + 1 end
   for id, worker in pairs(state.workers) do
@@ -225,7 +226,7 @@ end
 -- are there now), skipped (times that one was too slow), lost (messages that they missed so), waiting = true where
 -- there is no publisher. At most a second old.
 function M.streams()
-  open()
+  M.open()
   local here = state.workers[state.task.id]
   if not here or ld.now() - here.at > TICK then look_around() end
   local by_name, list = {}, {}

@@ -160,6 +160,7 @@ return {
   options = options,
   limits = { frame = 2^14, output = 2^20 },
   timeouts = { request = 60, watch = false },
+  start = desk.open,
   on_message = on_message,
   on_timer = on_timer,
   on_error = on_error,

@@ -5,8 +5,9 @@
 -- Who publishes is in rtmp/publisher, who plays in rtmp/viewer. A message stream has one role at a time, a connection
 -- any number of streams up to STREAMS_MAX.
 --
--- conn.session = { app, url, agent, query = as connect gave them; connected; since; streams = { [id] = role };
--- extended = the client's capsEx, or nil }. A role is { kind = "publisher" or "viewer", id, request, ... }.
+-- conn.session = { app, url, agent = as connect gave them; connected; since = its beginning,
+-- or when it last had one; pinged; streams = { [id] = role, or false } }. A role is { kind = "publisher" or
+-- "viewer", id, request, ... }.
 local ld = require "linedancer"
 local access = require "handlers.rtmp.access"
 local adobe = require "handlers.rtmp.adobe"
@@ -201,6 +202,7 @@ function commands.publish(conn, id, _, _, path, kind)
   kind = type(kind) == "string" and kind:lower() or "live"
   request.type = (kind == "record" or kind == "append") and kind or "live"
   conn.session.streams[id] = publisher.begin(conn, id, request, text(path)) or false
+  conn:quick_ack(false)
 end
 
 function commands.play(conn, id, _, _, path)
@@ -208,6 +210,7 @@ function commands.play(conn, id, _, _, path)
   if not request then return end
   claim(conn, id)
   conn.session.streams[id] = viewer.begin(conn, id, request) or false
+  conn:quick_ack(false)
 end
 
 function commands.play2(conn, id, tid, _, options)

@@ -208,7 +208,7 @@ function Publication:close(lost)
   if self.over then return end
   retire(self)
   desk.ended(self.name, position(self))
-  if not lost then ld.unregister(M.key(self.name)) end
+  ld.unregister(M.key(self.name))
   if not lost or self.opts.grace == 0 then return close_all(self) end
   ld.spawn(function()
     ld.sleep(self.opts.grace)

@@ -17,7 +17,7 @@ local suggest = require "linedancer.suggest"
 
 local M = {}
 
-local W, core, status, leaf = api.vm, api.core, api.status, api.struct
+local W, status, leaf = api.vm, api.status, api.struct
 local set_arg = bytes.set_arg
 local Channel = registry.Channel
 
