@@ -233,16 +233,24 @@ describe("rtmp.http of a stream", function()
       { asked.what, asked.app, asked.protocol, asked.agent, asked.query.k, asked.query.l })
   end)
 
-  it("ends when the client closes, resets, is kicked or the gateway drains; the hook hears of it", function()
+  it("ends when the client closes, resets or is kicked, and the hook hears of it", function()
     publisher("x", rtmp.key(0, "K"))
     local heard = {}
     local options = { on_done = function(request) heard[#heard + 1] = request.reason end }
     viewer(get "/live/x.flv", options):finish()
     viewer(get "/live/x.flv", options):reset()
     viewer(get "/live/x.flv", options):message { rtmp = "kick", reason = "out" }
-    viewer(get "/live/x.flv", options):drain(5)
     world:run()
-    assert.same({ "done", "reset", "out", "drain" }, heard)
+    assert.same({ "done", "reset", "out" }, heard)
+  end)
+
+  it("ends when its worker drains", function()
+    world:close()
+    world = t.world { workers = 2 }
+    rtmp.client(world, "handlers.rtmp", { worker = 1 }):say(rtmp.publish("live", "x") .. rtmp.key(0, "K"))
+    local v = world:connect("handlers.rtmp.http", { worker = 2 })
+    v:send(get "/live/x.flv"):drain(5)
+    assert.equal("drain", v.reason)
   end)
 
   it("finishes an answer before it drains", function()
