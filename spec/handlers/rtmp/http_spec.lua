@@ -71,6 +71,20 @@ describe("rtmp.http", function()
     refuses(get("/", ("X: " .. ("y"):rep(200) .. "\r\n"):rep(100)), large, "the request is too long")
   end)
 
+  it("takes so many connections of one address, and no more", function()
+    local world = t.world { workers = 2 } -- nobody has been in the second one
+    local function connect()
+      return world:connect("handlers.rtmp.http", { worker = 2, options = { max_per_address = 1 } })
+    end
+    local first = connect()
+    assert.equal(answer("404 Not Found", NOTHING), first:send(get "/"):sent())
+    assert.equal(answer("503 Service Unavailable", "too many connections from this address\n", CLOSE),
+      connect():send(get "/"):sent())
+    first:finish()
+    assert.equal(answer("404 Not Found", NOTHING), connect():send(get "/"):sent())
+    world:close()
+  end)
+
   it("ends quietly when the client goes between requests", function()
     assert.same({ sent = "", reason = "done" }, (t.play(handler, { t.eof })))
     assert.equal("truncated", t.play(handler, { "GET / HT", t.eof }).reason)
