@@ -48,6 +48,12 @@ function Meter:header(kind, codec, body)
   self.described[kind == VIDEO and "video" or "audio"] = about
 end
 
+--- A message of CODEC came that is no header: all there is to know of a codec that has none.
+function Meter:seen(kind, codec, body)
+  local name = kind == VIDEO and "video" or "audio"
+  if codec and not self.described[name] then self.described[name] = media.describe(kind, body) end
+end
+
 --- Metadata came, the body of an onMetaData: what headers do not say is taken from it.
 function Meter:metadata(body)
   local values = amf0.decode(body)
