@@ -11,7 +11,7 @@
 -- A hook runs in a task and may wait. It returns true; or false and a reason; or { redirect = url }; or { name = "app/
 -- other" }, the stream that is meant. Anything else is a no, and so is an error, or no answer in time.
 local ld = require "linedancer"
-local network = require "handlers.rtmp.network"
+local network = require "linedancer.network"
 
 local M = {}
 

@@ -7,9 +7,9 @@
 --   key = u16+bytes; end = 0 0 9. The count of an ECMA array is a hint, and an end may be missing where the body ends.
 --
 -- What a peer sends is decoded within budgets, of depth, values and bytes; nothing is taken on a declared count alone.
+local ld = require "linedancer"
 local amf = require "handlers.rtmp.amf"
 local amf3 = require "handlers.rtmp.amf3"
-local number = require "handlers.rtmp.amf_number"
 
 local M = {
   null = amf.null, undefined = amf.undefined, unsupported = amf.unsupported, object = amf.object, ecma = amf.ecma,
@@ -21,6 +21,7 @@ local byte, char, sub = string.byte, string.char, string.sub
 local BUDGET = { depth = 32, nodes = 10000, bytes = 2 ^ 18 }
 local ENCODE_DEPTH, ENCODE_NODES = 64, 100000
 local END = "\0\0\9"
+local F64 = ld.format ">d"
 
 -- A reader: text, at = the next byte, size; depth and nodes that are left; objects = for references.
 
@@ -53,9 +54,8 @@ end
 
 local function f64(r)
   need(r, 8)
-  local value = number.read(r.text, r.at)
   r.at = r.at + 8
-  return value
+  return (F64:unpack(sub(r.text, r.at - 8, r.at - 1)))
 end
 
 local read
@@ -183,7 +183,7 @@ local writers = {
   undefined = function(w) w[#w + 1] = "\6" end,
   unsupported = function(w) w[#w + 1] = "\13" end,
   boolean = function(w, value) w[#w + 1] = value and "\1\1" or "\1\0" end,
-  number = function(w, value) w[#w + 1] = "\0" .. number.write(value) end,
+  number = function(w, value) w[#w + 1] = "\0" .. F64:pack(value) end,
   string = function(w, value)
     w[#w + 1] = #value <= 65535 and "\2" .. sized(value) or "\12" .. u32_text(#value) .. value
   end,
@@ -203,7 +203,7 @@ local writers = {
   vector = write_array,
   date = function(w, value)
     local zone = value.zone % 65536
-    w[#w + 1] = "\11" .. number.write(value.time) .. char(math.floor(zone / 256), zone % 256)
+    w[#w + 1] = "\11" .. F64:pack(value.time) .. char(math.floor(zone / 256), zone % 256)
   end,
   xml = function(w, value) w[#w + 1] = "\15" .. u32_text(#value[1]) .. value[1] end,
 }

@@ -5,12 +5,13 @@
 --
 -- A u29 has 7 bits in each byte but the fourth, which has 8. Of most, its lowest bit says whether the value follows, or
 -- is one that came before, of which there are three lists: strings, objects (all that is not a string), and traits.
+local ld = require "linedancer"
 local amf = require "handlers.rtmp.amf"
-local number = require "handlers.rtmp.amf_number"
 
 local M = {}
 
 local byte, sub, floor = string.byte, string.sub, math.floor
+local F64 = ld.format ">d"
 
 -- The reader is amf0's, with its budgets; r.amf3 = { strings, objects, traits }.
 
@@ -40,7 +41,7 @@ end
 local function f64(r)
   need(r, 8)
   r.at = r.at + 8
-  return number.read(r.text, r.at - 8)
+  return (F64:unpack(sub(r.text, r.at - 8, r.at - 1)))
 end
 
 -- A u29 whose lowest bit says that a value of that size follows: the size; or else nil and the value from LIST.

@@ -1,13 +1,14 @@
 --- rtmp/record: writes a stream to FLV files.
 --
--- Whole tags are gathered, and each batch is one write, see rtmp/flv_file: a full disk or a killed process leaves
--- whole tags. Files are rotated at key frames; each begins with the metadata and the sequence headers, at time 0.
+-- Whole tags are gathered, and each batch is appended at once (linedancer.appender), so that a full disk leaves whole
+-- tags, and so does a process that is killed, but for the 30 us in which it writes; who appends cuts off what it finds
+-- torn. Files are rotated at key frames; each begins with the metadata and the sequence headers, at time 0.
 --
--- Writing to a file blocks the worker for as long as the kernel takes: some 50 us a batch while memory takes it, and
--- far longer when the disk does not keep up, or is behind a network.
+-- Writing to a file blocks the worker for as long as the kernel takes: batches are small.
+local appender = require "linedancer.appender"
 local ld = require "linedancer"
 local flv = require "handlers.rtmp.flv"
-local flv_file = require "handlers.rtmp.flv_file"
+local flv_tail = require "handlers.rtmp.flv_tail"
 local media = require "handlers.rtmp.media"
 
 local M = {}
@@ -18,6 +19,7 @@ local BATCH, PATIENCE = 2 ^ 16, 1 -- bytes gathered, and seconds from one write 
 local GAP = 40      -- milliseconds between what was in a file and what is appended
 local BACK = 5000   -- a clock that goes back further has begun anew
 local NAME_MAX = 150 -- bytes of a stream's name in that of a file
+local TRIES = 1000   -- names that are tried
 local HEADERS_MAX = 64
 
 local Recorder = {}
@@ -53,10 +55,10 @@ end
 function Recorder:flush()
   self.flushed = ld.now()
   if #self.batch == 0 or not self.file then return end
-  local ok, reason = self.file:write(tostring(self.batch))
+  local ok, reason = self.file:append(self.batch)
   self.batch:clear()
   if ok then return end
-  self.file:close()
+  if self.file.size == 0 then os.remove(self.file.path) end
   self.file = nil
   fail(self, "stopped", reason)
 end
@@ -86,15 +88,26 @@ local function end_file(self)
   self.file = nil
 end
 
+-- A file for PATH, with ".2", ".3" ... before its ending when somebody else has it, or when there is one already and
+-- nothing is to be appended, and the time of its last tag; or nil and a message.
+local function open_free(path, append)
+  for i = 1, TRIES do
+    local candidate = i == 1 and path or path:gsub("(%.?[^%./]*)$", "." .. i .. "%1", 1)
+    local file, value, is_taken
+    if append then
+      file, value, is_taken = appender.extend(candidate, flv_tail.find_end)
+    else
+      file, value, is_taken = appender.create(candidate)
+    end
+    if file or not is_taken then return file, value end
+  end
+  return nil, "all names are taken"
+end
+
 -- The file for now; nil after a failure. Also where its times begin.
 local function open_file(self)
   self.path = path_of(self.pattern, self.name)
-  local file, time
-  if self.append then
-    file, time = flv_file.append(self.path)
-  else
-    file, time = flv_file.create(self.path)
-  end
+  local file, time = open_free(self.path, self.append)
   if not file then return fail(self, "failed", time) end
   self.path = file.path
   return file, time and time + GAP or 0

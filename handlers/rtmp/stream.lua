@@ -11,23 +11,20 @@
 -- Times are passed on as they are, but where a publisher follows another: its own are moved, so that what viewers get
 -- never goes back.
 local ld = require "linedancer"
-local chunk = require "handlers.rtmp.chunk"
 local desk = require "handlers.rtmp.desk"
-local flv = require "handlers.rtmp.flv"
 local media = require "handlers.rtmp.media"
 local meter = require "handlers.rtmp.meter"
+local outputs = require "handlers.rtmp.output"
 
 local M = {}
 
-local AUDIO, VIDEO, DATA = 8, 9, 18
-local CSID = { [AUDIO] = 4, [VIDEO] = 6, [DATA] = 5 }
+local VIDEO, DATA = 9, 18
 local MARGIN = 100   -- milliseconds between two publishers' times
 local CLOSE = 5000   -- a publisher whose clock goes on as its predecessor's is this near
 local YIELD = 1      -- seconds for the answer of a publisher that is taken over
 local HEADERS_MAX = 32
-local SET_DATA_FRAME = "\2\0\13@setDataFrame"
+local TRIES, PAUSE = 20, 0.05 -- to find the beginning of a stream in the log; seconds between them
 local CLEAR_DATA_FRAME = "\2\0\15@clearDataFrame"
-local ON_METADATA = "\2\0\10onMetaData"
 
 local publications = ld.keep "rtmp/publications" -- of this worker, by name
 
@@ -37,68 +34,39 @@ Publication.__index = Publication
 --- The name that the publisher of stream NAME holds.
 function M.key(name) return "rtmp/" .. name end
 
--- How a variant is called: "" is the usual one, "#2" that on message stream 2, "!1" what a publisher sends on 1.
-local function variant_of(format, id)
-  if format == "flv" then return ".flv" end
-  if format == "publish" then return "!" .. id end
-  return id == 1 and "" or "#" .. id
-end
-
-local function channel_name(name, variant) return "rtmp" .. variant .. "/" .. name end
-
-local function is_metadata(body) return body:sub(1, #ON_METADATA) == ON_METADATA end
-
-local function encoder_of(variant)
-  local out = ld.buffer() -- used again and again
-  if variant == ".flv" then return function(kind, time, body) return flv.tag(kind, time, body, out) end end
-  local id, publishes = tonumber(variant:match "%d+$") or 1, variant:sub(1, 1) == "!"
-  return function(kind, time, body)
-    if publishes and kind == DATA and is_metadata(body) then body = ld.buffer():put(SET_DATA_FRAME):put(body) end
-    return chunk.encode(CSID[kind], kind, time, id, body, out)
-  end
-end
-
-local function channel_of(name, variant, opts)
-  return ld.channel(channel_name(name, variant), {
-    bytes = opts and opts.gop_bytes, items = opts and opts.gop_frames, merge = opts and opts.merge, places = "marks",
-  })
-end
-
--- What goes before anything else in CHANNEL.
-local function greet(self, output)
-  local head, metadata = ld.buffer(), self.metadata
-  if metadata then head:put(output.encode(DATA, metadata.time, metadata.body)) end
-  for _, header in ipairs(self.headers) do head:put(output.encode(header.kind, header.time, header.body)) end
-  output.channel:preamble(head)
-end
-
 local function greet_all(self)
-  for _, output in pairs(self.outputs) do greet(self, output) end
+  for _, output in pairs(self.outputs) do output:greet(self.metadata, self.headers) end
 end
 
--- Send one message to all. MARK: a viewer may begin there.
 local function emit(self, kind, time, body, mark)
-  for _, output in pairs(self.outputs) do
-    output.channel:publish(output.encode(kind, time, body), mark)
-  end
+  for _, output in pairs(self.outputs) do output:emit(kind, time, body, mark) end
 end
 
--- Give OUTPUT, a new one, what the usual one has had since its newest mark, if that is at hand in this worker.
-local function catch_up(self, output)
-  for _, entry in ipairs(self.outputs[""].channel:recent()) do
-    local kind, time, _, body = chunk.decode(entry[1])
-    output.channel:publish(output.encode(kind, time, body), entry[2])
+local function create(self, variant)
+  local output = outputs.new(self.name, variant, self.opts)
+  self.outputs[variant] = output
+  if variant == "" then return end
+  output:greet(self.metadata, self.headers)
+  output:catch_up(self.outputs[""])
+end
+
+-- A stream that has just begun may not be in the log yet: its channel is still finding its home.
+local function create_late(self, variant)
+  for _ = 1, TRIES do
+    ld.sleep(PAUSE)
+    if self.over then return end
+    if self.outputs[""].channel:recent()[1] then break end
   end
+  self.late[variant] = nil
+  create(self, variant)
 end
 
 --- Have VARIANT too, from the last mark on.
 function Publication:want(variant)
-  if self.outputs[variant] then return end
-  local output = { channel = channel_of(self.name, variant, self.opts), encode = encoder_of(variant) }
-  self.outputs[variant] = output
-  if variant == "" then return end
-  greet(self, output)
-  catch_up(self, output)
+  if self.outputs[variant] or self.late[variant] then return end
+  if variant == "" or not self.marked or self.outputs[""].channel:recent()[1] then return create(self, variant) end
+  self.late[variant] = true
+  ld.spawn(create_late, self, variant)
 end
 
 --- Have VARIANT no more.
@@ -158,13 +126,13 @@ local function is_mark(self, kind, class)
 end
 
 local function take_metadata(self, time, body)
-  local n = #SET_DATA_FRAME
+  local n = #outputs.SET_DATA_FRAME
   if body:sub(1, #CLEAR_DATA_FRAME) == CLEAR_DATA_FRAME then
     self.metadata = nil
     return greet_all(self)
   end
-  body = ld.buffer():put(body, body:sub(1, n) == SET_DATA_FRAME and n + 1 or 1):keep()
-  if is_metadata(body) then
+  body = ld.buffer():put(body, body:sub(1, n) == outputs.SET_DATA_FRAME and n + 1 or 1):keep()
+  if outputs.is_metadata(body) then
     self.metadata = { time = time, body = body }
     self.meter:metadata(body)
     greet_all(self)
@@ -183,6 +151,7 @@ function Publication:message(kind, time, body)
   if class == "header" then return take_header(self, kind, time, body, codec, track) end
   self.meter:seen(kind, codec, body)
   local mark = is_mark(self, kind, class)
+  self.marked = self.marked or mark
   emit(self, kind, time, body, mark)
 end
 
@@ -242,7 +211,7 @@ function M.open(name, opts, info)
   local ok = ld.register(key, { take = opts.takeover })
   if not ok then return nil, "busy" end
   local self = setmetatable({
-    name = name, opts = opts, headers = {}, outputs = {}, has_video = false, previous = previous,
+    name = name, opts = opts, headers = {}, outputs = {}, late = {}, has_video = false, previous = previous,
     meter = meter.new(name, info),
   }, Publication)
   publications[name] = self
@@ -276,8 +245,8 @@ function M.is_live(name) return ld.whereis(M.key(name)) ~= nil end
 -- message stream id (1); lag = bytes that it may be behind (OPTS.lag); add = true: besides what it follows. When its
 -- publisher ends, CONN gets a message { closed = the channel's name }. OPTS: lag. Returns the channel.
 function M.follow(conn, name, opts, how)
-  local variant = variant_of(how.format or "rtmp", how.id or 1)
-  local channel = channel_of(name, variant)
+  local variant = outputs.variant(how)
+  local channel = outputs.channel(name, variant)
   conn:follow(channel, { lag = how.lag or opts.lag, policy = "skip", add = how.add })
   if variant == "" then return channel end
   desk.want(name, variant, channel)

@@ -240,8 +240,8 @@ function conn:quick_ack(on)
 end
 
 --- Have the kernel take at most COUNT bytes (above 0; nil for the system's default) that it has not sent yet: what a
--- slow peer does not take is then here, in conn.unsent or in a channel's log, where it can be skipped. Does nothing for what
--- is no TCP.
+-- slow peer does not take is then here, in conn.unsent or in a channel's log, where it can be skipped. Does nothing for
+-- what is no TCP.
 function conn:notsent_lowat(count)
   if count ~= nil then check_size(count) end
   leaf.notsent_lowat(W, self[1], count or 0)

@@ -44,7 +44,8 @@ describe("rtmp commands", function()
     for _, app in ipairs { "", "live", "live/", "live?a=1" } do assert.same(CONNECTED, (play(rtmp.connect(app)))) end
     local ecma = rtmp.HELLO .. command("connect", 1, amf0.ecma { { "app", "live" }, { "tcurl", "x" } })
     assert.same(CONNECTED, (play(ecma)))
-    local wrapped = rtmp.HELLO .. rtmp.message(17, 0, 0, "\0" .. amf0.encode("connect", 1, amf0.object { { "app", "live" } }))
+    local body = amf0.encode("connect", 1, amf0.object { { "app", "live" } })
+    local wrapped = rtmp.HELLO .. rtmp.message(17, 0, 0, "\0" .. body)
     assert.same(CONNECTED, (play(wrapped)))
     assert.same(CONNECTED, (play(rtmp.HELLO .. command("connect", 1, amf0.null))))
   end)
@@ -150,9 +151,9 @@ describe("rtmp links", function()
   it("are given up when neither a publish nor a play comes", function()
     local _, run = play { rtmp.HELLO:sub(1, 100), t.advance(11) }
     assert.equal("timeout", run.reason)
-    _, run = play { rtmp.connect "live", t.advance(9) }
+    run = select(2, play { rtmp.connect "live", t.advance(9) })
     assert.equal("read", run.state)
-    _, run = play { rtmp.connect "live", t.advance(12) }
+    run = select(2, play { rtmp.connect "live", t.advance(12) })
     assert.equal("neither published nor played", run.reason)
   end)
 
@@ -161,7 +162,7 @@ describe("rtmp links", function()
     local heard, run = play { rtmp.publish("live", "x"), half, t.message { rtmp = "ping" } }
     assert.truthy(heard[#heard]:find "^event 6")
     assert.equal("read", run.state)
-    _, run = play { rtmp.publish("live", "x"), half, t.message { rtmp = "kick", reason = "enough" } }
+    run = select(2, play { rtmp.publish("live", "x"), half, t.message { rtmp = "kick", reason = "enough" } })
     assert.equal("enough", run.reason)
   end)
 
@@ -187,11 +188,11 @@ describe("rtmp access", function()
       "onStatus NetStream.Publish.Denied"))
     assert.equal("refused: no", refused(rtmp.play("live", "x"), { options = { on_play = no } },
       "onStatus NetStream.Play.StreamNotFound"))
-    assert.equal("refused: wrong token", refused(rtmp.publish("live", "x?token=a"), { options = { publish_token = "b" } },
-      "onStatus NetStream.Publish.Denied"))
+    assert.equal("refused: wrong token", refused(rtmp.publish("live", "x?token=a"),
+      { options = { publish_token = "b" } }, "onStatus NetStream.Publish.Denied"))
     assert.equal("refused: no such stream", refused(rtmp.play("live", "x"), { options = { wait = 0 } },
       "onStatus NetStream.Play.StreamNotFound"))
-    assert.equal("refused: the stream has no name", refused(rtmp.publish("live", ""):gsub("x", "x"), nil,
+    assert.equal("refused: the stream has no name", refused(rtmp.publish("live", ""), nil,
       "onStatus NetStream.Publish.BadName"))
   end)
 
@@ -228,7 +229,7 @@ describe("rtmp access", function()
       query = "?" .. assert(adobe.respond(values[4].description, "alice", "secret"), values[4].description)
     until rounds == 5
     assert.equal(3, rounds)
-    query = "?" .. adobe.respond("[ authmod=adobe ] : ?reason=needauth&user=alice&salt=a&challenge=b&opaque=b", "alice", "x")
+    query = "?" .. adobe.respond("[ authmod=adobe ] : ?reason=needauth&user=alice&salt=a&challenge=b", "alice", "x")
     assert.equal("_error NetConnection.Connect.Rejected", (play(rtmp.connect("live" .. query), options))[2])
   end)
 

@@ -1,7 +1,6 @@
 local flv = require "handlers.rtmp.flv"
-local flv_file = require "handlers.rtmp.flv_file"
+local flv_tail = require "handlers.rtmp.flv_tail"
 local ld = require "linedancer"
-local scratch = require "spec.support.scratch"
 local t = require "linedancer.testing"
 local tags_of = require("spec.support.flv").tags
 
@@ -63,9 +62,9 @@ describe("rtmp.flv", function()
   end)
 end)
 
-describe("rtmp.flv_file find_end", function()
+describe("rtmp.flv_tail", function()
   local function find(text)
-    return flv_file.find_end(function(offset, size) return text:sub(offset + 1, offset + size) end, #text)
+    return flv_tail.find_end(function(offset, size) return text:sub(offset + 1, offset + size) end, #text)
   end
 
   it("is the end of a whole file, and the latest time near it", function()
@@ -106,56 +105,5 @@ describe("rtmp.flv_file find_end", function()
     for _, text in ipairs { "G", "GET / HTTP/1.1\r\n\r\n", "FLV\2\5\0\0\0\9\0\0\0\0", ("\0"):rep(100) } do
       assert.same({ nil, "it is not an FLV file" }, { find(text) })
     end
-  end)
-end)
-
-describe("rtmp.flv_file", function()
-  local dir
-
-  before_each(function() dir = scratch.new() end)
-  after_each(function() dir.remove() end)
-
-  local function read(path)
-    local file = assert(io.open(path, "rb"))
-    local text = file:read "*a"
-    file:close()
-    return text
-  end
-
-  it("gives a number to a name that is taken", function()
-    local path = dir.write("a.flv", "precious")
-    local one, two = assert(flv_file.create(path)), assert(flv_file.create(path))
-    assert.same({ dir.dir .. "/a.2.flv", dir.dir .. "/a.3.flv" }, { one.path, two.path })
-    assert.is_true(one:write(FILE))
-    one:close()
-    two:close()
-    assert.equal("precious", read(path))
-    assert.equal(FILE, read(one.path))
-    assert.is_nil(io.open(two.path)) -- nothing was in it
-  end)
-
-  it("cuts a torn tag off and goes on behind the last whole one", function()
-    local path = dir.write("a.flv", FILE:sub(1, -2))
-    local file, time = assert(flv_file.append(path))
-    assert.equal(0xFFFFFF, time)
-    assert.is_true(file:write(tag(8, 7, "more")))
-    file:close()
-    assert.same({ { TAGS[1], TAGS[2], TAGS[3], { 8, 7, "more" } }, "" }, { tags_of(read(path)) })
-  end)
-
-  it("leaves alone what is no FLV, and what somebody else writes", function()
-    local path = dir.write("a.txt", "precious")
-    assert.same({ nil, "it is not an FLV file" }, { flv_file.append(path) })
-    assert.equal("precious", read(path))
-    path = dir.write("a.flv", FILE)
-    local one, two = assert(flv_file.append(path)), assert(flv_file.append(path))
-    assert.same({ path, dir.dir .. "/a.2.flv" }, { one.path, two.path })
-    one:close()
-    two:close()
-  end)
-
-  it("says why it cannot", function()
-    assert.same({ nil, "No such file or directory" }, { flv_file.create(dir.dir .. "/none/a.flv") })
-    assert.same({ nil, "Is a directory" }, { flv_file.append(dir.dir) })
   end)
 end)

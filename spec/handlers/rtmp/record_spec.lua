@@ -169,6 +169,34 @@ describe("a recording", function()
     assert.same({ "live+x.flv" }, names())
   end)
 
+  it("leaves alone what is no FLV, and what somebody else appends to", function()
+    begin("live/x", { append = true })
+    say(VIDEO, 0, key "K")
+    local first = recorder
+    begin("live/x", { append = true })
+    say(VIDEO, 0, key "L")
+    close()
+    first:close()
+    assert.equal(key "K", tags()[1][3])
+    assert.equal(key "L", tags("live+x.2.flv")[1][3])
+    dir.write("live+y.flv", "precious")
+    begin("live/y", { append = true })
+    say(VIDEO, 0, key "M")
+    assert.same({ "recording failed: it is not an FLV file" }, errors())
+    assert.equal("precious", io.open(dir.dir .. "/live+y.flv"):read "*a")
+  end)
+
+  it("gives a number to a name that is taken", function()
+    dir.write("live+x.flv", "precious")
+    for i = 2, 3 do
+      begin()
+      say(VIDEO, 0, key "K")
+      close()
+      assert.equal(1, #tags("live+x." .. i .. ".flv"))
+    end
+    assert.equal("precious", io.open(dir.dir .. "/live+x.flv"):read "*a")
+  end)
+
   it("goes on when the publisher's clock begins anew, or wraps", function()
     begin()
     say(VIDEO, 2 ^ 32 - 20, key "K")
@@ -311,7 +339,7 @@ describe("a recording in a process of its own", function()
       for i = 0, 100 do r:message(8, i, ld.blob("\175\1" .. ("x"):rep(1000))) end
       r:close()
     ]], "trap \"\" XFSZ; ulimit -f 8;")
-    assert.equal("recording stopped: there is no more room\n", pipe:read "*a")
+    assert.equal("recording stopped: the disk is full\n", pipe:read "*a")
     pipe:close()
     local tags, rest = flv.file(dir.dir .. "/x.flv")
     assert.equal("", rest)
@@ -330,7 +358,7 @@ describe("a recording in a process of its own", function()
     assert.is_nil(io.open(dir.dir .. "/x.flv"))
   end)
 
-  it("is whole and plays when the process is killed", function()
+  it("goes on with whole tags, and plays, after the process was killed", function()
     local clip = dir.dir .. "/clip.flv"
     if os.execute("command -v ffmpeg >/dev/null && ffmpeg -v error -f lavfi -i testsrc2=s=160x90:r=25 -f lavfi -i sine "
       .. "-t 2 -c:v libx264 -preset ultrafast -g 25 -c:a aac -f flv " .. clip) ~= 0 then
@@ -347,9 +375,20 @@ describe("a recording in a process of its own", function()
     assert.equal("recording", pipe:read "*l")
     assert.equal(0, os.execute("kill -9 " .. pid))
     pipe:close()
-    local tags, rest = flv.file(dir.dir .. "/x.flv")
+    -- The kernel may have been in the midst of the last write. Who goes on with the file cuts it off there.
+    local before, rest = flv.file(dir.dir .. "/x.flv")
+    assert.is_true(#before > 20 * 25)
+    local whole = io.open(dir.dir .. "/x.flv"):read("*a"):sub(1, -#rest - 1)
+    logged(function()
+      local again = record.new("x", { path = dir.dir .. "/%N.flv", append = true })
+      again:message(VIDEO, 0, ld.blob(before[2][3]))
+      again:message(VIDEO, 0, ld.blob(before[4][3]))
+      again:close()
+    end)
+    assert.equal(whole, io.open(dir.dir .. "/x.flv"):read("*a"):sub(1, #whole))
+    local tags
+    tags, rest = flv.file(dir.dir .. "/x.flv")
     assert.equal("", rest)
-    assert.is_true(#tags > 20 * 25)
     local probe = io.popen("ffprobe -v error -count_packets -show_entries stream=codec_name,nb_read_packets "
       .. "-of csv=p=0 " .. dir.dir .. "/x.flv 2>&1")
     local sum, streams = 0, {}

@@ -37,6 +37,24 @@ describe("rtmp between workers", function()
     end
   end)
 
+  it("loses nothing, in whatever order workers hear of each other", function()
+    world:close()
+    t.every_order(function(w)
+      world = w
+      for _, at in ipairs { { 1, 2 }, { 2, 1 } } do
+        local v, p = viewer(at[2]), publisher(at[1])
+        for i = 0, 9 do p:say(i == 0 and head(0) .. key(0, "0") or frame(i, tostring(i))) end
+        w:advance(1)
+        local list = {}
+        for _, text in ipairs(v:heard()) do list[#list + 1] = text:match "^video %d+ (%d)$" end
+        assert.equal("0123456789", table.concat(list))
+        p.peer:finish()
+        w:advance(1)
+        v.peer:finish()
+      end
+    end, { workers = 2, seeds = 100 })
+  end)
+
   it("gives who comes late the last key frame first", function()
     publisher(1):say(head(0) .. key(0, "K") .. frame(40, "b") .. key(80, "L") .. frame(120, "c"))
     local late = rtmp.client(world, nil, { worker = 2 }):say(rtmp.play("live", "x"))

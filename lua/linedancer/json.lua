@@ -1,4 +1,4 @@
---- rtmp/json: plain tables as JSON text. (RFC 8259.)
+--- linedancer.json: plain tables as JSON text. (RFC 8259.)
 local M = {}
 
 local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }

@@ -1,6 +1,6 @@
-local network = require "handlers.rtmp.network"
+local network = require "linedancer.network"
 
-describe("rtmp network", function()
+describe("network", function()
   it("knows the host of a peer", function()
     assert.equal("1.2.3.4", network.host "1.2.3.4:5")
     assert.equal("::1", network.host "[::1]:1935")

@@ -1,4 +1,4 @@
---- rtmp/network: is an address in one of these networks?
+--- linedancer.network: is an address in one of these networks?
 local ffi = require "ffi"
 
 local M = {}
