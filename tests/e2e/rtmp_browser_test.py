@@ -2,6 +2,7 @@
 """HTTP-FLV and recordings under ffmpeg, and in a browser."""
 import pathlib
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -54,14 +55,12 @@ class Case(unittest.TestCase):
 
 class Programs(Case):
     def options(self):
-        return {"record": "/tmp/" + self.id() + "-%N.flv",
-                "record_live": True}
+        self.recorded = tempfile.TemporaryDirectory()
+        self.addCleanup(self.recorded.cleanup)
+        return {"record": self.recorded.name + "/%N.flv", "record_live": True}
 
     def test_ffmpeg_plays_and_the_file_has_what_was_published(self):
         file = self.gateway.directory / "got.md5"
-        recorded = pathlib.Path(f"/tmp/{self.id()}-live+x.flv")
-        recorded.unlink(missing_ok=True)
-        self.addCleanup(recorded.unlink)
         player = self.start(media.player(self.http("live/x.flv"), file))
         self.publish("x").wait()
         player.wait()
@@ -69,7 +68,8 @@ class Programs(Case):
         self.assertGreater(len(want), 200)
         self.assertEqual(media.frames_of_player(file), want)
         self.gateway.await_line(r"published .*stream=live/x")
-        self.assertEqual(media.frames(recorded), want)
+        self.assertEqual(media.frames(
+            pathlib.Path(self.recorded.name) / "live+x.flv"), want)
 
 
 class Browsers(Case):
