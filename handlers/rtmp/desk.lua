@@ -222,6 +222,15 @@ function M.viewers(name)
   return count
 end
 
+--- Does stream NAME have audio, and video? Nil while that is not known.
+function M.tracks(name)
+  if publications[name] then return publications[name].meter:tracks() end
+  for _, worker in pairs(state.workers or {}) do
+    local report = worker.streams and worker.streams[name]
+    if report and report.settled then return report.audio ~= nil, report.video ~= nil end
+  end
+end
+
 --- The streams of the gateway, by name: an array of what rtmp/meter reports, with viewers, sent (bytes to viewers that
 -- are there now), skipped (times that one was too slow), lost (messages that they missed so), waiting = true where
 -- there is no publisher. At most a second old.

@@ -3,7 +3,11 @@
 --   audio   format:u4 ... ; AAC: 0 is a header, 1 a frame        format 9: packet:u4, FourCC
 --   video   frame:u4 codec:u4; AVC and HEVC: 0 is a header       bit 7 set: frame:u3 packet:u4, FourCC
 --
--- frame 1 is a key frame, 5 a command. Messages that Enhanced RTMP wraps (multitrack, ModEx) are looked into.
+-- frame 1 is a key frame, 5 a command. Messages that Enhanced RTMP wraps are looked into:
+--
+--   ModEx        size-1:u8 (255: then size-1:u16) data:size type:u4 packet:u4, and what that packet has
+--   multitrack   mode:u4 packet:u4, then tracks; mode 0: FourCC track:u8 data; mode 1: FourCC, and for each track:u8
+--                size:u24 data; mode 2: for each FourCC track:u8 size:u24 data
 local descriptions = require "handlers.rtmp.media_headers"
 
 local M = {}
@@ -29,15 +33,16 @@ for four_cc, codec in pairs {
 end
 
 local START, END, METADATA, MULTITRACK, VIDEO_MODEX, AUDIO_MODEX = 0, 2, 4, 6, 7, 7
-local AUDIO_MULTITRACK, MPEG2TS_START = 5, 5
+local AUDIO_CHANNELS, AUDIO_MULTITRACK, MPEG2TS_START = 4, 5, 5
 local ONE_TRACK, MANY_CODECS = 0, 2 -- and 1, many tracks of one codec
+local MODEX_MAX, TRACKS_MAX = 8, 256
 
 -- The class of packet type PACKET with FRAME, a video's frame type or nil.
 local function class_of(packet, frame)
   if packet == START then return "header" end
   if packet == END then return "end" end
   if frame and packet == MPEG2TS_START then return "header" end
-  if frame and packet == METADATA then return "metadata" end
+  if packet == (frame and METADATA or AUDIO_CHANNELS) then return "metadata" end
   return frame == 1 and "key" or "frame"
 end
 
@@ -48,8 +53,7 @@ end
 
 -- Skip ModEx prefixes: the packet type and where what follows it begins. At AT is the size of the first one's data.
 local function skip_modex(body, at, modex)
-  local packet
-  repeat
+  for _ = 1, MODEX_MAX do
     local size = (body:byte(at) or 0) + 1
     at = at + 1
     if size == 256 then
@@ -59,10 +63,9 @@ local function skip_modex(body, at, modex)
     at = at + size
     local last = body:byte(at)
     if not last then return nil end
-    packet = last % 16
     at = at + 1
-  until packet ~= modex
-  return packet, at
+    if last % 16 ~= modex then return last % 16, at end
+  end
 end
 
 -- Class, codec and track of an enhanced message whose packet type is PACKET; AT is what follows.
@@ -73,13 +76,16 @@ local function enhanced(body, packet, frame, at)
     if not packet then return "empty", nil, 0 end
   end
   if frame == 5 and packet ~= METADATA then return "command", nil, 0 end
-  if packet ~= multitrack then return class_of(packet, frame), codec_at(body, at), 0 end
-  local kind = body:byte(at)
-  if not kind then return "empty", nil, 0 end
-  local mode = floor(kind / 16)
-  local track = body:byte(at + 5)
-  if mode > MANY_CODECS or not track then return "empty", nil, 0 end
-  return class_of(kind % 16, frame), codec_at(body, at + 1), track
+  local track = 0
+  if packet == multitrack then
+    local inner = body:byte(at)
+    track = body:byte(at + 5)
+    if not track or inner >= (MANY_CODECS + 1) * 16 then return "empty", nil, 0 end
+    packet, at = inner % 16, at + 1
+  end
+  local codec = codec_at(body, at)
+  if not codec then return "empty", nil, 0 end
+  return class_of(packet, frame), codec, track
 end
 
 local function inspect_video(body)
@@ -114,28 +120,84 @@ function M.inspect(kind, body)
   return inspect_video(body)
 end
 
--- Where the payload of the header in BODY begins; nil when that is nowhere.
-local function payload_of(kind, body)
-  local first = body:byte(1)
-  if kind == AUDIO and floor(first / 16) ~= 9 then return 3 end
-  if kind ~= AUDIO and first < 128 then return 6 end
-  local packet, at = first % 16, 2
-  if packet == VIDEO_MODEX then packet, at = skip_modex(body, at, packet) end
-  if not packet then return nil end
-  if packet ~= (kind == AUDIO and AUDIO_MULTITRACK or MULTITRACK) then return at + 4 end
-  local mode = floor(body:byte(at) / 16)
-  return at + 6 + (mode == ONE_TRACK and 0 or 3)
+-- The packet type of an enhanced message, its frame type if it is video, and where what follows them begins, ModEx
+-- skipped; nil for others.
+local function unwrap(kind, body)
+  local first = body:byte(1) or 0
+  if kind == AUDIO then
+    if floor(first / 16) ~= 9 then return nil end
+  elseif first < 128 then
+    return nil
+  end
+  local packet, at, frame = first % 16, 2, kind ~= AUDIO and floor(first / 16) % 8 or nil
+  if packet == VIDEO_MODEX then
+    packet, at = skip_modex(body, at, packet)
+    if not packet then return nil end
+  end
+  return packet, frame, at
 end
 
---- What the sequence header in BODY, a message of KIND, says: { codec =, width =, height =, profile =, level = } or {
--- codec =, rate =, channels = }; what it does not say, or what is garbage, is left out.
+-- The tracks of a multitrack message that begin at AT. What is cut short ends with the message.
+local function split(body, frame, at)
+  local list, size = {}, #body
+  local mode, class = floor(body:byte(at) / 16), class_of(body:byte(at) % 16, frame)
+  local codec = codec_at(body, at + 1)
+  at = at + 1
+  if mode ~= MANY_CODECS then at = at + 4 end
+  while #list < TRACKS_MAX do
+    if mode == MANY_CODECS then codec, at = codec_at(body, at), at + 4 end
+    local track, first, last = body:byte(at), at + 1, size
+    if not track then break end
+    if mode ~= ONE_TRACK then
+      if first + 2 > size then break end
+      first = at + 4
+      last = first + body:u32be(at) % 2 ^ 24 - 1
+    end
+    list[#list + 1] = { track = track, class = class, codec = codec, first = first, last = math.min(last, size) }
+    at = last + 1
+  end
+  return list
+end
+
+--- The tracks in a message: an array of { track =, class =, codec = }, as of inspect, of which each has the bytes first
+-- to last of BODY, behind FourCC, track and size. One track, 0, but in multitrack messages; none in one that is broken.
+function M.tracks(kind, body)
+  local class, codec, track = M.inspect(kind, body)
+  local packet, frame, at = unwrap(kind, body)
+  if packet == (kind == AUDIO and AUDIO_MULTITRACK or MULTITRACK) then
+    return class == "empty" and {} or split(body, frame, at)
+  end
+  local first = packet and at + 4 or kind == AUDIO and (codec == "aac" and 3 or 2)
+    or (codec == "avc" or codec == "hevc") and 6 or 2
+  return { { track = track, class = class, codec = codec, first = first, last = #body } }
+end
+
+-- What the first byte of an audio message that is not enhanced says; of Speex, Nellymoser and G.711 it is fixed.
+local RATES = { [0] = 5512, 11025, 22050, 44100 }
+local FIXED = { [4] = 16000, [5] = 8000, [7] = 8000, [8] = 8000, [11] = 16000, [14] = 8000 }
+
+local function describe_sound(first)
+  local format = floor(first / 16)
+  local fixed = FIXED[format]
+  return {
+    rate = fixed or RATES[floor(first / 4) % 4],
+    channels = fixed and format ~= 7 and format ~= 8 and 1 or first % 2 + 1,
+  }
+end
+
+--- What the sequence header in BODY, a message of KIND, says of its first track: { codec =, width =, height =, profile
+-- =, level = } or { codec =, rate =, channels =, profile = }; what it does not say, or what is garbage, is left out. Of
+-- codecs that have no headers, such as MP3, any message will do.
 function M.describe(kind, body)
-  local class, codec = M.inspect(kind, body)
-  if class ~= "header" then return { codec = codec } end
-  local at = payload_of(kind, body)
-  local read = at and descriptions[codec]
-  local about = read and read(body:sub(at)) or {}
-  about.codec = codec
+  local one = M.tracks(kind, body)[1]
+  if not one then return {} end
+  local about, read = {}, descriptions[one.codec]
+  if one.class == "header" and read then
+    about = read(body:sub(one.first, one.last))
+  elseif kind == AUDIO and one.class == "frame" and one.codec ~= "aac" and floor(body:byte(1) / 16) ~= 9 then
+    about = describe_sound(body:byte(1))
+  end
+  about.codec = one.codec
   return about
 end
 

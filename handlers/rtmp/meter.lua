@@ -6,6 +6,7 @@ local media = require "handlers.rtmp.media"
 local M = {}
 
 local VIDEO = 9
+local SETTLED = 1 -- seconds of media after which a stream has the tracks that it will have
 
 local Meter = {}
 Meter.__index = Meter
@@ -24,6 +25,7 @@ end
 function Meter:count(kind, time, size, class)
   local t = kind == VIDEO and self.video or self.audio
   t.bytes, t.messages = t.bytes + size, t.messages + 1
+  if not self.first then self.first = ld.now() end
   if class ~= "key" then return end
   self.keys = self.keys + 1
   if self.key_time then self.key_interval = (time - self.key_time) % 2 ^ 32 end
@@ -33,11 +35,23 @@ end
 --- Number of audio and video messages so far.
 function Meter:messages() return self.video.messages + self.audio.messages end
 
+--- Does the stream have audio, and video? Nil while it is too new to tell.
+function Meter:tracks()
+  if not self.first or ld.now() - self.first < SETTLED then return nil end
+  return self.audio.messages > 0, self.video.messages > 0
+end
+
 --- A sequence header of CODEC came.
 function Meter:header(kind, codec, body)
   local about = media.describe(kind, body) or {}
   about.codec = about.codec or codec
   self.described[kind == VIDEO and "video" or "audio"] = about
+end
+
+--- A message of CODEC came that is no header: all there is to know of a codec that has none.
+function Meter:seen(kind, codec, body)
+  local name = kind == VIDEO and "video" or "audio"
+  if codec and not self.described[name] then self.described[name] = media.describe(kind, body) end
 end
 
 --- Metadata came, the body of an onMetaData: what headers do not say is taken from it.
@@ -63,7 +77,7 @@ function Meter:report()
   self.was.at = now
   local report = {
     name = self.name, uptime = now - self.since, bytes = self.video.bytes + self.audio.bytes, encoder = self.encoder,
-    key_interval = self.key_interval and self.key_interval / 1000,
+    key_interval = self.key_interval and self.key_interval / 1000, settled = self:tracks() ~= nil,
   }
   for key, value in pairs(self.info) do report[key] = value end
   for _, name in ipairs { "video", "audio" } do

@@ -35,4 +35,5 @@ return {
   record = "",              -- pattern of their names, "/var/rec/%N-%Y%m%d-%H%M%S.flv"; "": none are written
   record_live = false,      -- also of streams that do not ask for it
   record_rotate = 0,        -- seconds after which a new one begins; 0: never
+  record_size = 0,          -- bytes after which a new one begins; 0: never
 }

@@ -41,7 +41,10 @@ function M.begin(conn, id, request, path)
     active = ld.now(),
   }
   if conn.options.record ~= "" and (request.type ~= "live" or conn.options.record_live) then
-    role.recorder = record.new(publication.name, { path = conn.options.record, rotate = conn.options.record_rotate })
+    role.recorder = record.new(publication.name, {
+      path = conn.options.record, rotate = conn.options.record_rotate, size = conn.options.record_size,
+      append = request.type == "append",
+    })
   end
   relay.push_all(publication, conn.options)
   link.begin(conn, id)
@@ -58,6 +61,7 @@ end
 
 --- Look at ROLE at time NOW: a reason to end the connection, or nil.
 function M.look(conn, role, now)
+  if role.recorder then role.recorder:look(now) end
   local count = role.publication.meter:messages()
   if count ~= role.counted then
     role.counted, role.active = count, now

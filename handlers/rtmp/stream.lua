@@ -149,6 +149,7 @@ function Publication:message(kind, time, body)
   self.meter:count(kind, time, #body, class)
   self.has_video = self.has_video or kind == VIDEO
   if class == "header" then return take_header(self, kind, time, body, codec, track) end
+  self.meter:seen(kind, codec, body)
   local mark = is_mark(self, kind, class)
   self.marked = self.marked or mark
   emit(self, kind, time, body, mark)

@@ -36,6 +36,35 @@ describe("an appender", function()
     assert.equal("old", content(path))
   end)
 
+  it("goes on behind the last whole piece, wherever that ends", function()
+    local path = files.dir .. "/log"
+    -- Pieces are lines.
+    local function last_line(read, size)
+      local text = read(0, size)
+      return #(text:match "^.*\n" or ""), text
+    end
+    local file, text = appender.extend(path, last_line)
+    assert.equal("", text)
+    file:append "one\n"
+    file:append "two\ntorn piece"
+    assert.same({ nil, "File is locked", true }, { appender.extend(path, last_line) })
+    file:close()
+    file, text = appender.extend(path, last_line)
+    assert.same({ "one\ntwo\ntorn piece", 8 }, { text, file.size })
+    file:append "3\n"
+    file:close()
+    assert.equal("one\ntwo\n3\n", content(path))
+  end)
+
+  it("does not touch a file whose end is not found", function()
+    local path = files.dir .. "/other"
+    appender.create(path):append "other"
+    collectgarbage()
+    local function nowhere() return nil, "it is something else" end
+    assert.same({ nil, "it is something else", false }, { appender.extend(path, nowhere) })
+    assert.equal("other", content(path))
+  end)
+
   it("says why it cannot", function()
     assert.same({ nil, "No such file or directory", false }, { appender.create(files.dir .. "/none/x") })
     assert.has_error(function() appender.create(files.dir .. "/x"):append {} end, "bytes expected, got table")

@@ -55,6 +55,11 @@ class Browser:
             "script": "return document.getElementById(arguments[0])"
                       ".textContent", "args": [element]})
 
+    def value(self, expression):
+        """What a JavaScript expression is in the page."""
+        return self.call("POST", "/execute/sync", {
+            "script": f"return {expression}", "args": []})
+
     def screenshot(self):
         return base64.b64decode(self.call("GET", "/screenshot"))
 
