@@ -16,6 +16,7 @@ local M = { slot = own_slot, incarnation = own_incarnation }
 
 local RETRY = 0.01 -- seconds until a full queue is tried again
 local KEPT_MAX, HELD_MAX = 100000, 10000 -- messages
+local ARGUMENTS = 8 -- values of a message, besides its kind
 
 local living = {} -- incarnation by slot, of the other workers
 local buried = {} -- the last incarnation that is gone, by slot
@@ -23,7 +24,7 @@ local kept = {} -- by slot: { first, last, [i] = bytes } that tell() could not p
 local held = {} -- by slot: { incarnation =, [i] = bytes } of workers that are not known yet
 local handlers, controls, watchers, resets = {}, {}, {}, {}
 
---- Call FN(from_slot, ...) with the values of messages of KIND.
+--- Call FN(from_slot, ...) with the values of messages of KIND, at most eight.
 function M.on(kind, fn) handlers[kind] = fn end
 
 --- Call FN(bytes) with the supervisor's messages that begin with LETTER.
@@ -113,14 +114,14 @@ function M.broadcast(kind, ...)
   for slot in pairs(living) do tell_bytes(slot, bytes) end
 end
 
-local function call(slot, kind, ...)
-  local fn = handlers[kind]
-  if not fn then error("no message is of the kind " .. tostring(kind)) end
-  fn(slot, ...)
-end
-
+-- Arguments are passed one by one: LuaJIT 2.1 of 2022 now and then loses some of a list of many lengths that goes
+-- through several functions.
 local function take(slot, bytes)
-  call(slot, codec.decode(bytes))
+  local list, count = codec.decode_list(bytes)
+  local fn = handlers[list[1]]
+  if not fn then error("no message is of the kind " .. tostring(list[1])) end
+  if count > ARGUMENTS + 1 then error("a message of the bus has too many values") end
+  fn(slot, list[2], list[3], list[4], list[5], list[6], list[7], list[8], list[9])
 end
 
 local function dispatch(slot, bytes)

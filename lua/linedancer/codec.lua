@@ -137,26 +137,26 @@ end
 local encoder = buffer.new { metatable = { Blob } }
 local decoder = buffer.new { metatable = { Blob } }
 
--- Space that one large message took is not kept.
+-- A buffer's own length must not be asked for between calls that move its ends: LuaJIT 2.1 of 2022, in compiled code,
+-- may take it for what it was before.
 local function finish()
   local text = encoder:tostring()
-  if #text > KEEP_SPACE then encoder:free() end
+  if #text > KEEP_SPACE then encoder:free() end -- what one large message took is not kept
+  if #text > MAX then return nil, too_large "bytes" end
   return text
 end
 
 --- Values as a string for decode(); or nil and why they cannot be sent, as of prepare().
 function M.encode(...)
+  local count = select("#", ...)
   encoder:reset()
+  encoder:encode(count)
   left, marked = MAX, false
-  for i = 1, select("#", ...) do
+  for i = 1, count do
     local value, problem = (select(i, ...)), nil
     if not PLAIN[type(value)] then value, problem = convert_value(value, mark) end
     if problem then return nil, problem end
     encoder:encode(value)
-  end
-  if #encoder > MAX then
-    encoder:free()
-    return nil, too_large "bytes"
   end
   encoder:put(marked and "\1" or "\0")
   return finish()
@@ -171,20 +171,24 @@ local function restore(t)
   return t
 end
 
-local function rest(has_blobs)
-  if #decoder <= 1 then
-    decoder:free()
-    return
+--- The values that TEXT, of encode(), stands for: an array, in which some may be nil, and their number. Raises an error
+-- for anything else.
+function M.decode_list(text)
+  decoder:set(text)
+  local list, count, has_blobs = {}, decoder:decode(), text:byte(-1) == 1
+  for i = 1, count do
+    local value = decoder:decode()
+    if has_blobs and type(value) == "table" then value = restore(value) end
+    list[i] = value
   end
-  local value = decoder:decode()
-  if has_blobs and type(value) == "table" then value = restore(value) end
-  return value, rest(has_blobs)
+  decoder:free()
+  return list, count
 end
 
---- The values that TEXT, of encode(), stands for. Raises an error for anything else.
+--- The same, as that many results.
 function M.decode(text)
-  decoder:set(text)
-  return rest(text:byte(-1) == 1)
+  local list, count = M.decode_list(text)
+  return unpack(list, 1, count)
 end
 
 return M
