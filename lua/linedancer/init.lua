@@ -20,6 +20,7 @@ local M = {
   watch = message.watch, unwatch = message.unwatch,
   register = names.register, unregister = names.unregister, whereis = names.whereis,
   keep = require("linedancer.keep").of, publish = topic.publish, channel = channel.get, connect = connect.connect,
+  crypto = require "linedancer.crypto",
 }
 
 local now, W = api.struct.now, api.vm
