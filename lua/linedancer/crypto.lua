@@ -4,6 +4,7 @@
 -- sha224, sha256, sha384, sha512, sha3-256, sha3-512, blake2s256, blake2b512.
 local api = require "linedancer.api"
 local bytes = require "linedancer.bytes"
+local secret = require "linedancer.secret"
 local suggest = require "linedancer.suggest"
 
 local core = api.core
@@ -59,6 +60,12 @@ function M.random(n)
     error(("a number of bytes from 0 to %d expected, got %s"):format(MOST_RANDOM, tostring(n)), 2)
   end
   return core.random(n) or error("the system has no random bytes", 2)
+end
+
+--- 32 bytes that only this gateway knows, others for each NAME, and all its workers the same ones for its life: to
+-- sign what is given to a client that may bring it back to another worker.
+function M.secret(name)
+  return core.hmac("sha256", secret.root(), text_of(name, "name"))
 end
 
 --- Are A and B, both bytes, the same? How long it takes tells nothing of what they hold, only their lengths: for

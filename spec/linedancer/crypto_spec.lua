@@ -1,5 +1,6 @@
 local crypto = require("linedancer").crypto
 local ld = require "linedancer"
+local scratch = require "spec.support.scratch"
 local t = require "linedancer.testing"
 
 local hex = crypto.hex
@@ -111,6 +112,28 @@ describe("crypto.random", function()
       refuses("a number of bytes from 0 to 1048576 expected, got " .. tostring(n), crypto.random, n)
     end
     refuses("got nil", crypto.random)
+  end)
+end)
+
+describe("crypto.secret", function()
+  it("is the same for a name and another for every name", function()
+    assert.equal(32, #crypto.secret "a")
+    assert.equal(crypto.secret "a", crypto.secret "a")
+    assert.not_equal(crypto.secret "a", crypto.secret "b")
+    refuses("name must be bytes", crypto.secret)
+  end)
+
+  it("is the same in all workers", function()
+    local files = scratch.new()
+    local tell = files.write("tell.lua", "return function(conn) conn:write(require('linedancer').crypto.secret 'a') end")
+    local world = t.world { workers = 2 }
+    finally(function()
+      world:close()
+      files.remove()
+    end)
+    for worker = 1, 2 do
+      assert.equal(crypto.secret "a", world:connect(tell, { worker = worker }):sent())
+    end
   end)
 end)
 
