@@ -125,7 +125,8 @@ describe("crypto.secret", function()
 
   it("is the same in all workers", function()
     local files = scratch.new()
-    local tell = files.write("tell.lua", "return function(conn) conn:write(require('linedancer').crypto.secret 'a') end")
+    local tell = files.write("tell.lua",
+      "return function(conn) conn:write(require('linedancer').crypto.secret 'a') end")
     local world = t.world { workers = 2 }
     finally(function()
       world:close()
