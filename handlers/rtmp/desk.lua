@@ -4,6 +4,7 @@
 -- variants that are wanted. So each worker can say what there is in the gateway, a second late. Where the time of a
 -- stream stood when its publisher ended is told at once.
 local ld = require "linedancer"
+local adobe = require "handlers.rtmp.adobe"
 
 local M = {}
 
@@ -129,6 +130,8 @@ local function hear(message)
   elseif message.news then
     message.news.at = ld.now()
     state.workers[from] = message.news
+  elseif message.spent then
+    adobe.spend(message.spent)
   elseif message.want then
     local worker = state.workers[from] or { at = ld.now() }
     state.workers[from] = worker
@@ -165,6 +168,12 @@ function M.ended(name, position)
   if not position then return end
   remember(name, position)
   tell { ended = name, position = position }
+end
+
+--- CHALLENGE, of rtmp/adobe, has been answered: it is good for no login in any worker.
+function M.spent(challenge)
+  M.open()
+  tell { spent = challenge }
 end
 
 --- Where the time of stream NAME stood when its last publisher ended: { time = milliseconds, at = ld.now() then }, or

@@ -1,92 +1,107 @@
---- rtmp/handshake: the bytes before the first chunk, for both sides. (Spec 5.2.)
+--- rtmp.handshake: what both sides say before the first chunk.
 --
---   C0 = S0 = 3    C1, S1: time:u32 version:u32 random[1528]    C2 = S1, S2 = C1 in the simple form
+--   C0, S0   version:u8, 3                        6 would be RTMPE
+--   C1, S1   time:u32 version:u32 random:1528     a digest of 32 bytes may lie among the random ones
+--   C2, S2   the other's C1 or S1; or, to one with a digest, random:1504 signature:32
 --
--- Clients with a version hide a digest in C1, an HMAC-SHA256 of its other bytes, at one of two places, and some want
--- one in S1 and, under a key that is made of theirs, at the end of S2. Neither side says which form it uses: we look.
+--   client   C0 C1 ------------> C2 --> chunks
+--   server          S0 S1 S2 -->           nobody verifies C2; chunks may follow it at once
 --
---   digest at BASE + 4 + (sum of the four bytes at BASE) % 728, of 32 bytes; BASE is 772 or 8
-local ld = require "linedancer"
+-- A version other than 0 says that there may be a digest. Its place is told by four bytes at one of two bases; it is
+-- an HMAC of the rest. Flash takes video from servers with a digest only; the keys are known to everybody.
+local crypto = require("linedancer").crypto
+
+local SIZE, DIGEST = 1536, 32
+local BASES = { 772, 8 } -- offsets of the four bytes
+local SPREAD = 728 -- places for a digest behind them
+
+local TAIL = "\240\238\194\74\128\104\190\232\46\0\208\209\2\158\126\87\110\236\93\45\41\128\111\171\147\184\230\54\207"
+  .. "\235\49\174"
+local SERVER, CLIENT = "Genuine Adobe Flash Media Server 001", "Genuine Adobe Flash Player 001"
+local SERVER_FULL, CLIENT_FULL = SERVER .. TAIL, CLIENT .. TAIL
+
+local START = "\0\0\0\0" -- time
+local PLAIN_VERSION = "\0\0\0\0"
+local SERVER_VERSION = "\4\5\0\1"
+local CLIENT_VERSION = "\9\0\124\2"
+local OWN_BASE = 8 -- of a client's digest
 
 local M = {}
 
-local crypto = ld.crypto
-local SIZE, DIGEST, BASES = 1536, 32, { 772, 8 }
-local PLAIN, ENCRYPTED = 3, 6
-local SECRET = "\240\238\194\74\128\104\190\232\46\0\208\209\2\158\126\87" -- what follows the text in both keys
-  .. "\110\236\93\45\41\128\111\171\147\184\230\54\207\235\49\174"
-local SERVER_TEXT, CLIENT_TEXT = "Genuine Adobe Flash Media Server 001", "Genuine Adobe Flash Player 001"
-local SERVER_KEY, CLIENT_KEY = SERVER_TEXT .. SECRET, CLIENT_TEXT .. SECRET
-local CLIENT_VERSION, SERVER_VERSION = "\9\0\124\2", "\3\5\1\1"
+local function hmac(key, data) return crypto.hmac("sha256", key, data) end
 
--- Where the digest of BLOCK, a C1 or S1, is with BASE: how many bytes precede it.
-local function place(block, base)
+-- How many bytes of BLOCK come before the digest that BASE tells of.
+local function offset(block, base)
   local a, b, c, d = block:byte(base + 1, base + 4)
-  return base + 4 + (a + b + c + d) % 728
+  return (a + b + c + d) % SPREAD + base + 4
 end
 
--- The digest that BLOCK has to have AT, by KEY.
-local function digest_of(block, at, key)
-  return crypto.hmac("sha256", key, block:sub(1, at) .. block:sub(at + DIGEST + 1))
+-- The digest of BLOCK, whose place begins after AT bytes.
+local function digest(block, at, key)
+  return hmac(key, block:sub(1, at) .. block:sub(at + DIGEST + 1))
 end
 
--- The digest that BLOCK holds by KEY, or nil when it holds none.
+-- The digest that the peer's BLOCK carries, and its base; or nil.
 local function find(block, key)
+  if block:sub(5, 8) == PLAIN_VERSION then return nil end
   for _, base in ipairs(BASES) do
-    local at = place(block, base)
-    local digest = block:sub(at + 1, at + DIGEST)
-    if digest == digest_of(block, at, key) then return digest, base end
+    local at = offset(block, base)
+    local found = block:sub(at + 1, at + DIGEST)
+    if found == digest(block, at, key) then return found, base end
   end
 end
 
--- A C1 or S1 with a digest by KEY, at BASE.
-local function sign(version, base, key)
-  local block = "\0\0\0\0" .. version .. crypto.random(SIZE - 8)
-  local at = place(block, base)
-  return block:sub(1, at) .. digest_of(block, at, key) .. block:sub(at + DIGEST + 1)
+-- BLOCK with its digest.
+local function imprint(block, base, key)
+  local at = offset(block, base)
+  return block:sub(1, at) .. digest(block, at, key) .. block:sub(at + DIGEST + 1)
 end
 
--- A C2 or S2 for who sent DIGEST, by KEY.
-local function response(digest, key)
+-- C2 or S2 for a peer whose digest is THEIRS.
+local function signed(theirs, full_key)
   local random = crypto.random(SIZE - DIGEST)
-  return random .. crypto.hmac("sha256", crypto.hmac("sha256", key, digest), random)
+  return random .. hmac(hmac(full_key, theirs), random)
 end
 
 -- S1 and S2 for C1.
 local function answer(c1)
-  local digest, base
-  if c1:sub(5, 8) ~= "\0\0\0\0" then digest, base = find(c1, CLIENT_TEXT) end
-  if not digest then return "\0\0\0\0\0\0\0\0" .. crypto.random(SIZE - 8), c1 end
-  return sign(SERVER_VERSION, base, SERVER_TEXT), response(digest, SERVER_KEY)
+  local random = crypto.random(SIZE - 8)
+  local theirs, base = find(c1, CLIENT)
+  if not theirs then return START .. PLAIN_VERSION .. random, c1 end
+  return imprint(START .. SERVER_VERSION .. random, base, SERVER), signed(theirs, SERVER_FULL)
 end
 
 local function check_version(conn, version)
-  if version == PLAIN then return end
-  if version == ENCRYPTED then conn:fail "RTMPE is not supported" end
-  conn:fail(("this is no RTMP: it begins with byte %d"):format(version))
+  if version == 6 then conn:fail "RTMPE is not supported" end
+  if version ~= 3 then conn:fail(("no RTMP: first byte 0x%02x"):format(version)) end
 end
 
---- The server's side. True, or nil when the client left before it said anything. Raises `fail` for what is no RTMP, at
--- its first byte. C2 is not checked: clients send all sorts of it.
+--- The server's side, on a new connection: true once the client may send chunks; nil when it left before its first
+-- byte. Raises `fail` for what is no RTMP, as soon as its first byte is there, and `truncated`.
 function M.serve(conn)
   local version = conn:unpack "B"
   if not version then return nil end
   check_version(conn, version)
-  local s1, s2 = answer(conn:expect(SIZE))
-  conn:write("\3", s1, s2)
+  conn:write("\3", answer(conn:expect(SIZE)))
   conn:skip(SIZE)
   return true
 end
 
---- The client's side, with a server of either form, on a connection that ld.connect made. Raises `fail` for what is no
--- RTMP. The server's digests are not checked.
+--- The client's side, on a connection of ld.connect: true once chunks may be sent; nil when the server left before its
+-- first byte. Raises as serve() does. A server's digest is used, never verified: some get theirs wrong.
 function M.greet(conn)
-  conn:write("\3", sign(CLIENT_VERSION, BASES[1], CLIENT_TEXT))
-  check_version(conn, conn:expect "B")
+  conn:write("\3", imprint(START .. CLIENT_VERSION .. crypto.random(SIZE - 8), OWN_BASE, CLIENT))
+  local version = conn:unpack "B"
+  if not version then return nil end
+  check_version(conn, version)
   local s1 = conn:expect(SIZE)
+  local theirs = find(s1, SERVER)
+  conn:write(theirs and signed(theirs, CLIENT_FULL) or s1)
   conn:skip(SIZE)
-  local digest = s1:sub(5, 8) ~= "\0\0\0\0" and find(s1, SERVER_TEXT)
-  conn:write(digest and response(digest, CLIENT_KEY) or s1)
+  return true
 end
+
+-- OpenSSL takes milliseconds to start: not in the first handshake.
+hmac(SERVER, crypto.random(1))
 
 return M

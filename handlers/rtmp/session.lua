@@ -12,6 +12,7 @@ local ld = require "linedancer"
 local access = require "handlers.rtmp.access"
 local adobe = require "handlers.rtmp.adobe"
 local amf0 = require "handlers.rtmp.amf0"
+local desk = require "handlers.rtmp.desk"
 local link = require "handlers.rtmp.link"
 local publisher = require "handlers.rtmp.publisher"
 local viewer = require "handlers.rtmp.viewer"
@@ -73,12 +74,14 @@ local function accept(conn, tid, wanted)
   conn.session.connected = true
 end
 
--- Ask for, or check, the credentials that a publisher of this kind sends with its app.
-local function check_adobe(conn, tid, query)
+-- Ask for, or check, the credentials that a client of this kind sends with its app.
+local function check_adobe(conn, tid)
   local options = conn.options
   if options.user == "" then return true end
-  local ok, description = adobe.check(query, options.user, options.password)
-  if not ok then refuse_connect(conn, tid, description) end
+  local ok, answer = adobe.check(conn.session.app:match "%?(.*)$", function(user)
+    return user == options.user and options.password or nil
+  end)
+  if ok then desk.spent(answer) else refuse_connect(conn, tid, answer) end
   return ok
 end
 
@@ -109,7 +112,7 @@ function commands.connect(conn, _, tid, value)
   if session.agent then session.agent = session.agent:sub(1, AGENT_MAX) end
   local request = request_of(conn, "connect")
   request.query = access.query(session.app, session.url)
-  if not check_adobe(conn, tid, request.query) then return end
+  if not check_adobe(conn, tid) then return end
   local verdict, reason = access.connect(conn, request)
   if not verdict then return refuse_connect(conn, tid, reason) end
   if type(verdict) == "table" and verdict.redirect then

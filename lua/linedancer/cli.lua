@@ -40,7 +40,7 @@ local function typed(text, default, name)
     if text == "true" then return true elseif text == "false" then return false end
     return nil, ("option '%s' must be true or false, not '%s'"):format(name, text)
   end
-  return nil, ("option '%s' is a table, which only a config file can give"):format(name)
+  return nil, ("option '%s' is a %s, which only a config file can give"):format(name, type(default))
 end
 
 -- Give LISTENER the options from --option arguments, an array of { name, text }.

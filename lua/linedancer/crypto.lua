@@ -1,53 +1,95 @@
---- linedancer.crypto: digests, random bytes and comparisons for those who check credentials, by OpenSSL.
+--- linedancer.crypto: digests, MACs, random bytes and base64, by OpenSSL.
 --
--- Data may be a string, slice, buffer or blob; results are strings of raw bytes. ALGORITHM is one that OpenSSL knows:
--- "md5", "sha1", "sha256", "sha512"...; another raises an error, as do arguments of the wrong type.
+-- BYTES are a string, slice, buffer or blob; results are strings. Wrong arguments raise. Algorithms: md5, sha1,
+-- sha224, sha256, sha384, sha512, sha3-256, sha3-512, blake2s256, blake2b512.
+local api = require "linedancer.api"
 local bytes = require "linedancer.bytes"
-local core = require("linedancer.api").core.crypto
+local secret = require "linedancer.secret"
+local suggest = require "linedancer.suggest"
+
+local core = api.core
+
+local ALGORITHMS = {
+  md5 = true, sha1 = true, sha224 = true, sha256 = true, sha384 = true, sha512 = true, ["sha3-256"] = true,
+  ["sha3-512"] = true, blake2s256 = true, blake2b512 = true,
+}
+local MOST_RANDOM = 2 ^ 20
 
 local M = {}
 
-local function text(x)
+-- X as a string; NAME is what the message calls it.
+local function text_of(x, name)
   if type(x) == "string" then return x end
-  if not bytes.is(x) then error("bytes expected (a string, slice, buffer or blob), got " .. type(x), 3) end
-  return tostring(x)
+  if bytes.is(x) then return tostring(x) end
+  error(("%s must be bytes (a string, slice, buffer or blob), not %s"):format(name, x == nil and "nothing"
+    or "a " .. type(x)), 3)
 end
 
---- The digest of DATA.
+local function check_algorithm(name)
+  if ALGORITHMS[name] then return end
+  if type(name) ~= "string" then
+    error("algorithm must be a name, such as \"sha256\", not " .. (name == nil and "nothing" or "a " .. type(name)), 3)
+  end
+  error(suggest.unknown("algorithm", name, suggest.keys(ALGORITHMS)), 3)
+end
+
+-- OpenSSL may be told to do without some algorithms.
+local function check_result(result, name)
+  if not result then error(("this OpenSSL does without %s"):format(name), 3) end
+end
+
+--- The digest of BYTES, raw: crypto.hex() makes it readable.
 function M.digest(algorithm, data)
-  return core.digest(algorithm, text(data))
+  check_algorithm(algorithm)
+  local digest = core.digest(algorithm, text_of(data, "data"))
+  check_result(digest, algorithm)
+  return digest
 end
 
---- The HMAC of DATA with KEY. (RFC 2104.)
+--- The HMAC (RFC 2104) of BYTES under KEY, bytes of any length, raw.
 function M.hmac(algorithm, key, data)
-  return core.hmac(algorithm, text(key), text(data))
+  check_algorithm(algorithm)
+  local mac = core.hmac(algorithm, text_of(key, "key"), text_of(data, "data"))
+  check_result(mac, algorithm)
+  return mac
 end
 
---- N bytes, at most 65,536, that nobody can guess.
+--- N random bytes, 0 to 1048576, that nobody can predict.
 function M.random(n)
-  return core.random(n)
+  if type(n) ~= "number" or not (n >= 0 and n <= MOST_RANDOM and n % 1 == 0) then
+    error(("a number of bytes from 0 to %d expected, got %s"):format(MOST_RANDOM, tostring(n)), 2)
+  end
+  return core.random(n) or error("the system has no random bytes", 2)
 end
 
---- Are A and B the same? The time it takes says nothing of where they differ.
+--- 32 bytes that only this gateway knows, others for each NAME, and all its workers the same ones for its life: to
+-- sign what is given to a client that may bring it back to another worker.
+function M.secret(name)
+  return core.hmac("sha256", secret.root(), text_of(name, "name"))
+end
+
+--- Are A and B, both bytes, the same? How long it takes tells nothing of what they hold, only their lengths: for
+-- secrets, which == would betray byte by byte.
 function M.equal(a, b)
-  return core.equal(text(a), text(b))
+  return core.equal(text_of(a, "the first argument"), text_of(b, "the second argument"))
 end
 
---- DATA in base64, on one line. (RFC 4648.)
+--- BYTES in base64 (RFC 4648, padded, in one line).
 function M.base64(data)
-  return core.base64(text(data))
+  return core.base64(text_of(data, "data"))
 end
 
---- What TEXT, base64 on one line, stands for; nil when it is none.
-function M.unbase64(x)
-  x = text(x)
-  if not x:find "^[%w+/]*=?=?$" then return nil end
-  return core.unbase64(x)
+--- The bytes that the base64 TEXT stands for; nil when it is not exactly what base64() makes of them.
+function M.unbase64(text)
+  text = text_of(text, "text")
+  local data = core.unbase64(text)
+  if not data or core.base64(data) ~= text then return nil end
+  return data
 end
 
---- DATA in hexadecimal digits.
+--- BYTES in hexadecimal, two small digits each.
 function M.hex(data)
-  return (text(data):gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+  return core.hex(text_of(data, "data"))
 end
 
 return M

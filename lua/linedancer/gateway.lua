@@ -7,6 +7,7 @@ local handler = require "linedancer.handler"
 local log = require "linedancer.log"
 local machine = require "linedancer.machine"
 local plan = require "linedancer.plan"
+local secret = require "linedancer.secret"
 require "linedancer" -- so that all of it hears what the supervisor says, from the first word
 
 local JOIN_SECONDS = 30 -- for the supervisor's word; it is there when a worker starts
@@ -139,7 +140,7 @@ function M.plan(config, handlers_path, files)
   end
   local names = {}
   for i, part in ipairs(parts) do names[i] = part.definition.name end
-  core.propose(plan.encode(config, names, handlers_path, files))
+  core.propose(plan.encode(config, names, handlers_path, secret.new(), files))
   return 0
 end
 

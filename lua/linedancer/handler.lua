@@ -3,7 +3,9 @@
 -- A definition is plain data and functions; it knows nothing of files (handler/source.lua does) or connections.
 --
 --   name, initial, states = { [state] = function }, state_names = { initial, the others sorted }
---   options, limits = { frame=, output=, linger=, mailbox= }, as given
+--   options, as given: their defaults, each of the type that a config has to give. A default that is a function makes a
+--   hook of the config's: options = { on_publish = function(request) return true end }
+--   limits = { frame=, output=, linger=, mailbox= }, as given
 --   timeouts = { [state] = { idle=, total= } } for every state; untimed = { states that were given none }
 --   enter = { [state] = function }, on_message, on_timer, on_drain, on_error, on_close, upgrade, start, commands
 local shape = require "linedancer.shape"
@@ -18,8 +20,7 @@ local KEYS = {
 }
 for _, name in ipairs(HOOKS) do KEYS[name] = true end
 
--- A function is a default of a hook: the config then gives another one, which each worker has for itself.
-local DEFAULTS = { string = true, number = true, boolean = true, table = true, ["function"] = true }
+local OPTION = { string = true, number = true, boolean = true, table = true, ["function"] = true }
 
 local M = { KEYS = KEYS, LIMITS = LIMITS }
 
@@ -108,7 +109,7 @@ local function options_of(options)
     if type(name) ~= "string" then
       refuse("options must be named: { greeting = \"OK\" }; it has a key that is %s", shape.describe(name))
     end
-    if not DEFAULTS[type(default)] then
+    if not OPTION[type(default)] then
       refuse("%s must have a string, number, boolean, table or function as its default, not %s", at("options", name),
         shape.describe(default))
     end
@@ -174,7 +175,8 @@ end
 
 local function owner(definition) return subject(nil, definition.name) end
 
---- GIVEN over the defaults that DEFINITION declares, sharing no table with either; or nil and a message.
+--- GIVEN over the defaults that DEFINITION declares, sharing no table with either, or nil and a message. Functions are
+-- those given: each worker has its own, as it runs the config itself.
 M.options = shape.guard(options, owner)
 
 --- The limits a connection has: the handler's own, but never above ALLOWED.

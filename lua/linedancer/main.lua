@@ -2,6 +2,7 @@
 local cli = require "linedancer.cli"
 local core = require "linedancer.core"
 local plan = require "linedancer.plan"
+local secret = require "linedancer.secret"
 local source = require "linedancer.handler.source"
 
 -- Where this program's files are: an installed prefix has share/linedancer, a build tree lies in the source tree.
@@ -37,7 +38,8 @@ end
 local function part()
   local role = core.role()
   if role == "worker" then
-    local handlers_path, files = plan.decode(core.plan())
+    local handlers_path, shared, files = plan.decode(core.plan())
+    secret.share(shared)
     source.serve(files)
     return handlers_path, function(config) return require("linedancer.gateway").run(config) end
   end

@@ -2,7 +2,8 @@
 --
 -- A sequence of strings, each as "LENGTH:BYTES,": workers ("auto": one per processor), drain, heartbeat, log level;
 -- the number of listeners, and of each family, host, path, text, handler, port, backlog; the directory of the bundled
--- handlers; the number of files, and of each its path and text. core/plan.c reads it up to the listeners.
+-- handlers; the secret of the gateway (see linedancer.secret); the number of files, and of each its path and text.
+-- core/plan.c reads it up to the listeners.
 local M = {}
 
 local function add(parts, value)
@@ -25,8 +26,8 @@ end
 M.BACKLOG = 1024
 
 --- The plan of CONFIG; HANDLERS holds the name of each listener's handler, HANDLERS_PATH is the directory of the
--- bundled ones, FILES what was read, by path.
-function M.encode(config, handlers, handlers_path, files)
+-- bundled ones, SECRET is the gateway's, FILES what was read, by path.
+function M.encode(config, handlers, handlers_path, secret, files)
   local parts, paths = {}, {}
   add(parts, config.workers or "auto")
   add(parts, config.drain)
@@ -35,6 +36,7 @@ function M.encode(config, handlers, handlers_path, files)
   add(parts, #config.listen)
   for i, listener in ipairs(config.listen) do add_listener(parts, listener, handlers[i]) end
   add(parts, handlers_path)
+  add(parts, secret)
   for path in pairs(files) do paths[#paths + 1] = path end
   table.sort(paths)
   add(parts, #paths)
@@ -45,7 +47,7 @@ function M.encode(config, handlers, handlers_path, files)
   return table.concat(parts)
 end
 
---- What a worker needs of plan TEXT: HANDLERS_PATH and FILES, as they were given to encode().
+--- What a worker needs of plan TEXT: HANDLERS_PATH, SECRET and FILES, as they were given to encode().
 function M.decode(text)
   local at = 1
   local function take()
@@ -55,12 +57,12 @@ function M.decode(text)
   end
   for _ = 1, 4 do take() end
   for _ = 1, 7 * take() do take() end
-  local handlers_path, files = take(), {}
+  local handlers_path, secret, files = take(), take(), {}
   for _ = 1, tonumber(take()) do
     local path = take()
     files[path] = take()
   end
-  return handlers_path, files
+  return handlers_path, secret, files
 end
 
 return M

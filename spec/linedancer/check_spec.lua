@@ -341,6 +341,15 @@ describe("checking a config", function()
       (config "return { listen = { { ':0', handler = 'tlv', options = { greeting = 5 } } } }"))
   end)
 
+  it("finds that an option is no function where the handler wants one", function()
+    files.write("handlers/tlv.lua",
+      "return { states = { a = function() end }, timeouts = { 60 }, options = { hook = function() end } }")
+    assert.same({ {}, {} },
+      { config "return { listen = { { ':0', handler = 'tlv', options = { hook = function() end } } } }" })
+    assert.same({ "1: listen[1].options: handler 'tlv': option 'hook' must be a function, not the string 'print'" },
+      (config "return { listen = { { ':0', handler = 'tlv', options = { hook = 'print' } } } }"))
+  end)
+
   it("finds the faults of each handler once", function()
     files.write("handlers/tlv.lua", "return { timeouts = { 1 }, states = {\na = function() return 'x' end } }")
     assert.same({ "tlv.lua:2: state 'a' returns 'x', which is no state (known: a)" },

@@ -8,7 +8,7 @@ describe("the command line", function()
   before_each(function()
     files = scratch.new {
       ["tlv.lua"] = [[return { states = { a = function() end }, timeouts = { 60 },
-        options = { greeting = "OK", size = 10, loud = false, list = {} } }]],
+        options = { greeting = "OK", size = 10, loud = false, list = {}, hook = print } }]],
       ["bundled/mirror.lua"] = "return function() end",
       ["gateway.lua"] = "return { listen = { { ':0', handler = './tlv.lua' } } }",
       ["bad.lua"] = "return {\n  statse = {}, initial = 'a',\n}",
@@ -132,6 +132,7 @@ describe("the command line", function()
       refused(1, "option 'size' must be a number, not 'big'", with "size=big")
       refused(1, "option 'loud' must be true or false, not '1'", with "loud=1")
       refused(1, "option 'list' is a table, which only a config file can give", with "list=1")
+      refused(1, "option 'hook' is a function, which only a config file can give", with "hook=print")
       refused(1, "it has no options, so 'x' cannot be set", "run", "--listen", ":0", "--handler", "mirror",
         "--option", "x=1")
     end)

@@ -1,5 +1,6 @@
 local handler = require "linedancer.handler"
 local scratch = require "spec.support.scratch"
+local shape = require "linedancer.shape"
 
 local function fn() end
 
@@ -176,16 +177,20 @@ describe("a handler's options", function()
       select(2, handler.options(handler.define(fn, "echo"), { x = 1 })), 1, true)
   end)
 
-  it("may be functions, where the default is one", function()
-    local hooked = handler.define(two { options = { ask = fn } }, "hooked")
-    local function other() end
-    assert.equal(fn, handler.options(hooked, nil).ask)
-    assert.equal(other, handler.options(hooked, { ask = other }).ask)
-    assert.matches("option 'ask' must be a function, not the string 'x'",
-      select(2, handler.options(hooked, { ask = "x" })), 1, true)
+  it("may be functions, which a config replaces by its own", function()
+    local hooked = handler.define(two { options = { on_publish = fn, name = "x" } }, "tlv")
+    assert.same({ on_publish = fn, name = "x" }, handler.options(hooked, nil))
+    local function own() end
+    assert.equal(own, handler.options(hooked, { on_publish = own }).on_publish)
+    for _, given in ipairs { "print", true, { own } } do
+      local merged, message = handler.options(hooked, { on_publish = given })
+      assert.is_nil(merged)
+      assert.equal("handler 'tlv': option 'on_publish' must be a function, not " .. shape.describe(given), message)
+    end
+    wrong({ greeting = fn }, "option 'greeting' must be a string, not a function")
   end)
 
-  it("have a name and plain data as their default", function()
+  it("have a name and a default of a type that a config can give", function()
     refused(two { options = { "x" } }, "options must be named")
     refused(two { options = { c = coroutine.create(fn) } },
       "options.c must have a string, number, boolean, table or function as its default, not a thread")

@@ -11,7 +11,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support.client import ask, connect, read, read_all, read_line
-from support.gateway import Gateway, run, until
+from support.gateway import Gateway, Lua, run, until
 
 WHO = str(pathlib.Path(__file__).parent / "support" / "who.lua")
 LINE = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info |warn |error) \S"
@@ -27,6 +27,27 @@ function states.frame(conn)
 end
 return { initial = "frame", states = states, timeouts = { 60 } }
 """
+
+# Each line is answered by what the config's function makes of it.
+ANSWERING = """
+local states = {}
+function states.line(conn)
+  local line = conn:read_line()
+  if not line then return end
+  conn:write(conn.options.answer(line), "\\n")
+  return "line"
+end
+return { initial = "line", states = states, timeouts = { 60 },
+  options = { answer = function() return "nothing" end } }
+"""
+ANSWER = Lua("""function(line)
+  local crypto = require("linedancer").crypto
+  if line == "secret" then return crypto.hex(crypto.secret "a") end
+  local file = assert(io.open "/proc/self/stat")
+  local pid = file:read "*n"
+  file:close()
+  return tostring(pid)
+end""")
 
 
 def alive(pid):
@@ -139,6 +160,20 @@ class Serving(unittest.TestCase):
             path = gateway.address(2)
             self.assertEqual(gateway.stop(), 0)
             self.assertFalse(os.path.exists(path))
+
+    def test_each_has_the_functions_of_the_config_and_the_same_secret(self):
+        secrets = []
+        for _ in range(2):
+            with Gateway({"handler": ANSWERING, "options": {"answer": ANSWER}},
+                         workers=2) as gateway:
+                met = with_each(gateway.address(), started(gateway, 2))
+                for sock in met.values():
+                    sock.sendall(b"secret\n")
+                told = {read_line(sock) for sock in met.values()}
+                self.assertEqual(len(told), 1, told)
+                secrets.append(told.pop())
+        self.assertRegex(secrets[0], rb"^[0-9a-f]{64}\s*$")
+        self.assertNotEqual(*secrets)
 
     def test_a_second_gateway_on_the_port_is_refused(self):
         with Gateway({"handler": WHO}, workers=2) as gateway:

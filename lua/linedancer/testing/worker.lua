@@ -10,6 +10,7 @@ local log = require "linedancer.log"
 local machine = require "linedancer.machine"
 local mailbox = require "linedancer.mailbox"
 local origin = require "linedancer.testing.origin"
+local secret = require "linedancer.secret"
 local stage = require "linedancer.testing.stage"
 local tasks = require "linedancer.task"
 require "linedancer"
@@ -105,6 +106,9 @@ function ops.message(handle, from, message, topic)
   if not conn then return nil, "gone" end
   return mailbox.deliver(conn, from, message, topic)
 end
+
+--- The worker's secret is ROOT; see linedancer.secret.
+function ops.secret(root) secret.share(root) end
 
 --- The worker begins to drain, and gives up in SECONDS.
 function ops.drain(seconds) machine.drain(seconds) end

@@ -21,6 +21,7 @@ local listeners = require "linedancer.testing.listener"
 local network = require "linedancer.testing.network"
 local origins = require "linedancer.testing.origin"
 local peers = require "linedancer.testing.peer"
+local secret = require "linedancer.secret"
 local shape = require "linedancer.shape"
 local worker = require "linedancer.testing.worker"
 
@@ -167,6 +168,7 @@ function World:ensure(slot)
   end
   if self.core:incarnation(slot) then return end
   self.core:start(slot, package.path, package.cpath, require("jit").status())
+  self:call(slot, "secret", secret.root())
 end
 
 -- Have worker SLOT make HANDLER ready: its machine, and the number of the play there.

@@ -1,147 +1,238 @@
-local t = require "linedancer.testing"
-local ld = require "linedancer"
+local bit = require "bit"
 local handshake = require "handlers.rtmp.handshake"
-local quietly = require "spec.support.quietly"
+local ld = require "linedancer"
+local t = require "linedancer.testing"
 
-local hmac = ld.crypto.hmac
-local SECRET = "\240\238\194\74\128\104\190\232\46\0\208\209\2\158\126\87"
-  .. "\110\236\93\45\41\128\111\171\147\184\230\54\207\235\49\174"
+local crypto = ld.crypto
 
--- A server that says what comes after the handshake.
+local ADDRESS = "10.0.0.1:1935"
+local SECRET = ("f0eec24a8068bee82e00d0d1029e7e576eec5d2d29806fab93b8e636cfeb31ae"):gsub("%x%x", function(digits)
+  return string.char(tonumber(digits, 16))
+end)
+local FMS, PLAYER = "Genuine Adobe Flash Media Server 001", "Genuine Adobe Flash Player 001"
+
+-- The server's side, and one byte for each byte that follows.
 local server = {
+  initial = "greeted",
   states = {
-    serve = function(conn)
+    greeted = function(conn)
       if not handshake.serve(conn) then return end
-      conn:write("<", conn:expect(5), ">")
+      return "chunk"
+    end,
+    chunk = function(conn)
+      local byte = conn:read(1)
+      if not byte then return end
+      conn:write(byte)
+      return "chunk"
     end,
   },
 }
 
-local function rest(size) return (("0123456789abcdef"):rep(96)):sub(1, size) end
+local function xor(text, byte)
+  return (text:gsub(".", function(c) return string.char(bit.bxor(c:byte(), byte)) end))
+end
 
--- The C1 of a client with a digest that starts at byte AT + 1, for the offset bytes at BASE.
-local function c1_with_digest(base, offset)
-  local block = "\0\0\0\1\9\0\124\2" .. rest(1528)
-  local high = math.min(offset, 255)
-  block = block:sub(1, base) .. string.char(high, math.min(offset - high, 255), math.max(offset - high - 255, 0), 0)
-    .. block:sub(base + 5)
-  local at = base + 4 + offset % 728
-  local digest = hmac("sha256", "Genuine Adobe Flash Player 001", block:sub(1, at) .. block:sub(at + 33))
+-- RFC 2104, by the digest alone.
+local function hmac(key, data)
+  if #key > 64 then key = crypto.digest("sha256", key) end
+  key = key .. ("\0"):rep(64 - #key)
+  return crypto.digest("sha256", xor(key, 0x5c) .. crypto.digest("sha256", xor(key, 0x36) .. data))
+end
+
+local function place(block, base)
+  local sum = 0
+  for i = 1, 4 do sum = sum + block:byte(base + i) end
+  return sum % 728 + base + 4
+end
+
+-- A block of 1536 bytes with the four bytes of BASE set to WHERE and a digest by KEY there; and the digest.
+local function with_digest(version, base, where, key)
+  local block = ("\0\0\0\0" .. version .. ("some random bytes "):rep(100)):sub(1, 1536)
+  block = block:sub(1, base) .. where .. block:sub(base + 5)
+  local at = place(block, base)
+  local digest = hmac(key, block:sub(1, at) .. block:sub(at + 33))
   return block:sub(1, at) .. digest .. block:sub(at + 33), digest
 end
 
--- Does BLOCK, an S1, hold a digest at the place that BASE says?
-local function is_signed(block, base)
-  local sum = 0
-  for i = base + 1, base + 4 do sum = sum + block:byte(i) end
-  local at = base + 4 + sum % 728
-  return block:sub(at + 1, at + 32)
-    == hmac("sha256", "Genuine Adobe Flash Media Server 001", block:sub(1, at) .. block:sub(at + 33))
+-- The digest in BLOCK as told by BASE, if it is one by KEY.
+local function digest_in(block, base, key)
+  local at = place(block, base)
+  local digest = block:sub(at + 1, at + 32)
+  return digest == hmac(key, block:sub(1, at) .. block:sub(at + 33)) and digest or nil
 end
 
-describe("rtmp handshake, of a server", function()
-  local plain = "\0\0\0\7\0\0\0\0" .. rest(1528)
+-- Is BLOCK signed for one whose digest is DIGEST?
+local function is_signed(block, digest, full_key)
+  return block:sub(-32) == hmac(hmac(full_key, digest), block:sub(1, -33))
+end
 
-  it("answers a simple client at once, and takes any C2", function()
-    local run = t.play(server, { "\3" .. plain })
+local PLAIN = "\0\0\3\232\0\0\0\0" .. ("plain "):rep(300):sub(1, 1528)
+local C2 = ("whatever"):rep(192)
+
+describe("rtmp handshake", function()
+  local random = crypto.random
+
+  after_each(function() crypto.random = random end)
+
+  -- What a server answers to C1.
+  local function answer(c1)
+    local run = t.play(server, { "\3" .. c1 })
+    assert.equal("greeted", run.state)
     assert.equal(3073, #run.sent)
-    assert.equal("\3\0\0\0\0\0\0\0\0", run.sent:sub(1, 9))
-    assert.equal(plain, run.sent:sub(1538))
-    assert.equal("serve", run.state)
-    run = t.play(server, { "\3" .. plain .. rest(1536) .. "hello" })
-    assert.equal("<hello>", run.sent:sub(3074))
-  end)
-
-  it("answers a digest by a digest, at both places and all offsets", function()
-    for _, base in ipairs { 772, 8 } do
-      for _, offset in ipairs { 0, 1, 255, 600, 727, 728, 765 } do
-        local c1, digest = c1_with_digest(base, offset)
-        local sent = t.play(server, { "\3" .. c1 }).sent
-        local s1, s2 = sent:sub(2, 1537), sent:sub(1538)
-        assert.is_true(is_signed(s1, base), base .. " " .. offset)
-        local key = hmac("sha256", "Genuine Adobe Flash Media Server 001" .. SECRET, digest)
-        assert.equal(hmac("sha256", key, s2:sub(1, 1504)), s2:sub(1505))
-      end
-    end
-  end)
-
-  it("takes a version without a digest for a simple client", function()
-    local c1 = "\0\0\0\0\128\0\7\2" .. rest(1528)
-    assert.equal(c1, t.play(server, { "\3" .. c1 }).sent:sub(1538))
-  end)
-
-  it("does not care how the bytes are cut", function()
-    local wire = "\3" .. plain .. rest(1536) .. "hello"
-    -- S1 is random: its size will do.
-    local counting = { states = { serve = function(conn)
-      local kept = conn.write
-      local sizes = {}
-      rawset(conn, "write", function(_, ...)
-        for i = 1, select("#", ...) do sizes[#sizes + 1] = #(select(i, ...)) end
-      end)
-      handshake.serve(conn)
-      kept(conn, table.concat(sizes, " "), conn:expect(5))
-    end } }
-    assert.is_true(t.every_split(counting, { wire }, { sent = "1 1536 1536hello", reason = "done" }) > 3000)
-  end)
-
-  it("is done or truncated when the client leaves", function()
-    t.every_truncation(server, "\3" .. plain .. rest(1536) .. "hello")
-  end)
-
-  it("refuses what is no RTMP, at its first byte", function()
-    for first, reason in pairs {
-      ["\6"] = "RTMPE is not supported", G = "this is no RTMP: it begins with byte 71",
-      ["\22"] = "this is no RTMP: it begins with byte 22",
-    } do
-      local run = quietly(server, { first })
-      assert.same({ "", reason }, { run.sent, run.reason })
-    end
-  end)
-end)
-
-describe("rtmp handshake, of a client", function()
-  local client = {
-    states = {
-      greet = function(conn)
-        local up = assert(ld.connect "server:1935")
-        handshake.greet(up)
-        up:write "hello"
-        conn:write(up:expect(7))
-      end,
-    },
-  }
-
-  it("gets along with our server", function()
-    local world = t.world()
-    world:listen("server:1935", server)
-    assert.equal("<hello>", world:connect(client):sent())
-    world:close()
-  end)
-
-  -- What the client sends to a server that answers by S0 S1 S2.
-  local function talk(answer)
-    local world, got = t.world(), nil
-    world:accept("server:1935", function(peer) got = peer end)
-    local conn = world:connect(client)
-    local hello = got:sent()
-    got:send(answer)
-    local after = got:sent()
-    local reason = conn.reason
-    world:close()
-    return hello, after, reason
+    assert.equal("\3", run.sent:sub(1, 1))
+    return run.sent:sub(2, 1537), run.sent:sub(1538)
   end
 
-  it("repeats what a simple server sends", function()
-    local s1 = "\0\0\0\9\0\0\0\0" .. rest(1528)
-    local hello, after = talk("\3" .. s1 .. rest(1536))
-    assert.equal(1537, #hello)
-    assert.equal("\3\0\0\0\0\9\0\124\2", hello:sub(1, 9))
-    assert.equal(s1 .. "hello", after)
+  describe("of a server", function()
+    it("echoes a plain C1", function()
+      local s1, s2 = answer(PLAIN)
+      assert.equal(PLAIN, s2)
+      assert.equal("\0\0\0\0", s1:sub(5, 8))
+      assert.not_equal(s1, (answer(PLAIN)))
+    end)
+
+    it("answers a digest by one in the same place, and signs", function()
+      for _, base in ipairs { 772, 8 } do
+        for _, where in ipairs { "\0\0\0\0", "\182\182\182\181", "\182\182\182\182", "\255\255\255\255", "\1\2\3\4" } do
+          local c1, digest = with_digest("\9\0\124\2", base, where, PLAYER)
+          local s1, s2 = answer(c1)
+          assert.is_true(s1:byte(5) >= 3)
+          assert.is_string(digest_in(s1, base, FMS))
+          assert.is_true(is_signed(s2, digest, FMS .. SECRET))
+        end
+      end
+    end)
+
+    it("takes a digest that is none for random bytes", function()
+      local c1 = with_digest("\9\0\124\2", 8, "\1\2\3\4", "another key")
+      local s1, s2 = answer(c1)
+      assert.equal(c1, s2)
+      assert.equal("\0\0\0\0", s1:sub(5, 8))
+    end)
+
+    it("does not look for a digest where the version is 0", function()
+      local c1 = with_digest("\0\0\0\0", 8, "\1\2\3\4", PLAYER)
+      assert.equal(c1, select(2, answer(c1)))
+    end)
+
+    it("takes any C2, with chunks behind it, however TCP cuts it", function()
+      crypto.random = function(n) return ("r"):rep(n) end
+      for _, c1 in ipairs { PLAIN, (with_digest("\9\0\124\2", 772, "\1\2\3\4", PLAYER)) } do
+        local script = { "\3" .. c1 .. C2 .. "ab" }
+        local sent = t.play(server, { "\3" .. c1 }).sent .. "ab"
+        t.every_split(server, script, { sent = sent, state = "chunk" })
+      end
+    end)
+
+    it("is done when the client leaves before a byte, and truncated when it leaves later", function()
+      for _, c1 in ipairs { PLAIN, (with_digest("\9\0\124\2", 8, "\1\2\3\4", PLAYER)) } do
+        t.every_truncation(server, "\3" .. c1 .. C2)
+      end
+      assert.same({ sent = "", reason = "done" }, t.play(server, { t.eof }))
+      assert.equal("truncated", t.play(server, { "\3", t.eof }).reason)
+    end)
+
+    it("refuses what is no RTMP at its first byte", function()
+      assert.same({ sent = "", reason = "no RTMP: first byte 0x47" }, t.play(server, { "G" }))
+      assert.same({ sent = "", reason = "no RTMP: first byte 0x16" }, t.play(server, { "\22" }))
+      assert.same({ sent = "", reason = "no RTMP: first byte 0x00" }, t.play(server, { "\0" }))
+      assert.same({ sent = "", reason = "RTMPE is not supported" }, t.play(server, { "\6" }))
+    end)
   end)
 
-  it("gives up where there is no RTMP", function()
-    local _, after, reason = talk "HTTP/1.1 400 Bad Request\r\n"
-    assert.same({ "", "this is no RTMP: it begins with byte 72" }, { after, reason })
+  describe("of a client", function()
+    local world
+
+    before_each(function() world = t.world() end)
+    after_each(function() world:close() end)
+
+    -- A client that writes what came of it, and after it the first byte that the server sent behind its handshake.
+    local function client(conn)
+      local up = assert(ld.connect(ADDRESS))
+      local ok, result = pcall(handshake.greet, up)
+      conn:write(tostring(result), ";")
+      if ok and result then
+        up:write "!"
+        conn:write(tostring(up:read(1)))
+      end
+    end
+
+    -- The client meets a server that is this test: its peer, and the server's.
+    local function meet()
+      local other
+      world:accept(ADDRESS, function(peer) other = peer end)
+      return world:connect(client), other
+    end
+
+    it("and of a server agree", function()
+      world:listen(ADDRESS, server)
+      for _ = 1, 20 do assert.equal("true;!", world:connect(client):sent()) end
+    end)
+
+    it("begins with a digest, and waits", function()
+      local _, other = meet()
+      local sent = other:sent()
+      assert.equal(1537, #sent)
+      assert.equal("\3", sent:sub(1, 1))
+      assert.not_equal("\0\0\0\0", sent:sub(6, 9))
+      assert.is_string(digest_in(sent:sub(2), 8, PLAYER))
+    end)
+
+    it("echoes the S1 of a plain server, before S2", function()
+      local peer, other = meet()
+      local c1 = other:sent():sub(2)
+      other:send("\3" .. PLAIN)
+      assert.equal(PLAIN, other:sent())
+      other:send(c1)
+      assert.equal("!", other:sent())
+      other:send "x"
+      assert.equal("true;x", peer:sent())
+    end)
+
+    it("signs for a server with a digest, wherever it is", function()
+      for _, base in ipairs { 772, 8 } do
+        local peer, other = meet()
+        other:sent()
+        local s1, digest = with_digest("\4\0\0\1", base, "\200\100\50\25", FMS)
+        other:send("\3" .. s1)
+        local c2 = other:sent()
+        assert.equal(1536, #c2)
+        assert.is_true(is_signed(c2, digest, PLAYER .. SECRET))
+        other:send(C2 .. "x")
+        assert.equal("true;x", peer:sent())
+      end
+    end)
+
+    it("goes on with a server whose digest and signature are wrong", function()
+      local peer, other = meet()
+      other:sent()
+      local s1 = with_digest("\4\0\0\1", 8, "\1\2\3\4", "another key")
+      other:send("\3" .. s1 .. C2 .. "x")
+      assert.equal(s1 .. "!", other:sent())
+      assert.equal("true;x", peer:sent())
+    end)
+
+    it("reads the server's side however TCP cuts it", function()
+      for _, s1 in ipairs { PLAIN, (with_digest("\4\0\0\1", 8, "\1\2\3\4", FMS)) } do
+        for cut = 1, 3073, 97 do
+          local peer, other = meet()
+          local bytes = "\3" .. s1 .. C2 .. "x"
+          other:send(bytes:sub(1, cut)):send(bytes:sub(cut + 1))
+          assert.equal("true;x", peer:sent())
+        end
+      end
+    end)
+
+    it("is nil when the server leaves before a byte, and raises when it leaves later or is none", function()
+      local peer, other = meet()
+      other:finish()
+      assert.equal("nil;", peer:sent())
+      peer, other = meet()
+      other:send("\3" .. PLAIN):finish()
+      assert.matches("^truncated: ", peer:sent())
+      peer, other = meet()
+      other:send "HTTP/1.1 400 Bad Request\r\n"
+      assert.matches("^fail: no RTMP: first byte 0x48", peer:sent())
+    end)
   end)
 end)

@@ -135,7 +135,7 @@ describe("rtmp client", function()
 
   it("logs in where that is wanted", function()
     local world, result = t.world {}, nil
-    world:listen("h:1935", "handlers.rtmp", { options = { user = "al ice", password = "secret" } })
+    world:listen("h:1935", "handlers.rtmp", { options = { user = "alice", password = "secret" } })
     local function try(url)
       world:connect { states = { try = function()
         local up, problem = client.open(url)
@@ -143,8 +143,8 @@ describe("rtmp client", function()
       end }, timeouts = { 60 } }
       return result
     end
-    assert.equal("open", try "rtmp://al ice:secret@h/live/x")
-    assert.truthy(try "rtmp://al ice:wrong@h/live/x":find "authfailed")
+    assert.equal("open", try "rtmp://alice:secret@h/live/x")
+    assert.truthy(try "rtmp://alice:wrong@h/live/x":find "authfailed")
     assert.truthy(try "rtmp://h/live/x":find "need auth")
     world:close()
   end)

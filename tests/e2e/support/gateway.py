@@ -15,8 +15,14 @@ SOURCE = pathlib.Path(__file__).resolve().parents[3]
 PATIENCE = 15  # seconds until an event that should come is given up
 
 
+class Lua(str):
+    """A text that is a Lua expression."""
+
+
 def lua(value):
     """VALUE as a Lua expression."""
+    if isinstance(value, Lua):
+        return value
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "nil"}[value]
     if isinstance(value, (int, float)):
