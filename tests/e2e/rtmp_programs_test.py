@@ -3,6 +3,7 @@
 import pathlib
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -164,6 +165,7 @@ class Programs(unittest.TestCase):
             last = message.time
             publisher.close()
             until(lambda: self.gateway.count(" published ") == turn + 1)
+            time.sleep(0.1)  # as it takes to come back: other workers hear
 
 
 if __name__ == "__main__":
