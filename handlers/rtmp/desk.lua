@@ -18,10 +18,11 @@ local POSITIONS_MAX = 10000
 -- task; publications: see rtmp/stream.
 local state, publications = ld.keep "rtmp/desk", ld.keep "rtmp/publications"
 
+-- A good part of them at a time, as it looks at all.
 local function forget_old_positions()
-  local now = ld.now()
+  local now, most = ld.now(), 0.75 * POSITIONS_MAX
   for name, position in pairs(state.positions) do
-    if now - position.at > REMEMBERED or state.position_count > POSITIONS_MAX then
+    if now - position.at > REMEMBERED or state.position_count > most then
       state.positions[name] = nil
       state.position_count = state.position_count - 1
     end
