@@ -26,6 +26,7 @@ local stream = require "handlers.rtmp.stream"
 local viewer = require "handlers.rtmp.viewer"
 
 local LOOK = 1 -- seconds between looks at a connection
+local TURN = 256 -- messages after which others have a turn
 local PING = 20 -- seconds between pings
 
 local states = {}
@@ -67,6 +68,9 @@ local function dispatch(conn, kind, time, id, body)
 end
 
 function states.message(conn, kind, time, id, body)
+  local count = conn.session.count + 1
+  conn.session.count = count
+  if count % TURN == 0 then ld.sleep(0) end
   if kind == 22 then
     link.aggregate(conn, time, id, body, function(...) dispatch(conn, ...) end)
   else

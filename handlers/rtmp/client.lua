@@ -65,7 +65,9 @@ local function next_message(up)
     up.last = ld.now()
     link.acknowledge(conn)
     if kind == 22 then
-      link.aggregate(conn, time, id, body, function(...) queue[#queue + 1] = { ... } end)
+      link.aggregate(conn, time, id, body, function(part_kind, at, stream, part)
+        queue[#queue + 1] = { part_kind, at, stream, ld.buffer():put(part) }
+      end)
     elseif not link.handle(conn, kind, body) then
       queue[1] = { kind, time, id, body }
     end

@@ -19,10 +19,11 @@ local POSITIONS_MAX = 10000
 -- task; publications: see rtmp/stream.
 local state, publications = ld.keep "rtmp/desk", ld.keep "rtmp/publications"
 
+-- A good part of them at a time, as it looks at all.
 local function forget_old_positions()
-  local now = ld.now()
+  local now, most = ld.now(), 0.75 * POSITIONS_MAX
   for name, position in pairs(state.positions) do
-    if now - position.at > REMEMBERED or state.position_count > POSITIONS_MAX then
+    if now - position.at > REMEMBERED or state.position_count > most then
       state.positions[name] = nil
       state.position_count = state.position_count - 1
     end
@@ -80,6 +81,7 @@ local function reports()
   for name, publication in pairs(publications) do
     list = list or {}
     list[name] = publication.meter:report()
+    list[name].time = publication.last
   end
   return list
 end
@@ -110,9 +112,21 @@ local function drop_unwanted()
   end
 end
 
+-- Where the time of stream NAME stood by the last news of WORKER, or nil.
+local function position_by(worker, name)
+  local report = worker.streams and worker.streams[name]
+  return report and report.time and { time = report.time, at = worker.at }
+end
+
 local function forget_stale_workers()
   for id, worker in pairs(state.workers) do
-    if ld.now() - worker.at > STALE then state.workers[id] = nil end
+    if ld.now() - worker.at > STALE then
+      for name in pairs(worker.streams or {}) do
+        local position = M.position(name)
+        if position then remember(name, position) end
+      end
+      state.workers[id] = nil
+    end
   end
 end
 
@@ -176,11 +190,15 @@ function M.spent(challenge)
   tell { spent = challenge }
 end
 
---- Where the time of stream NAME stood when its last publisher ended: { time = milliseconds, at = ld.now() then }, or
--- nil when that is not known.
+--- Where the time of stream NAME stood when its last publisher ended, or, if its worker died, shortly before: { time =
+-- milliseconds, at = ld.now() then }, or nil when that is not known.
 function M.position(name)
   M.open()
   local position = state.positions[name]
+  for _, worker in pairs(state.workers) do
+    local other = position_by(worker, name)
+    if other and (not position or other.at > position.at) then position = other end
+  end
   return position and ld.now() - position.at <= REMEMBERED and position or nil
 end
 

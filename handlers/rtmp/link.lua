@@ -122,9 +122,10 @@ function M.acknowledge(conn)
   control4(conn, 3, received % 2 ^ 32)
 end
 
---- Call FN(kind, time, id, body) for each message in BODY, an aggregate that came at TIME. (Spec 7.1.6.)
+--- Call FN(kind, time, id, body) for each message in BODY, an aggregate that came at TIME; each body is good until the
+-- next. (Spec 7.1.6.)
 function M.aggregate(conn, time, id, body, fn)
-  local at, size, first = 1, #body, nil
+  local at, size, first, part = 1, #body, nil, ld.buffer()
   while at + 10 < size do
     local head = body:u32be(at)
     local kind, length = math.floor(head / 2 ^ 24), head % 2 ^ 24
@@ -132,7 +133,7 @@ function M.aggregate(conn, time, id, body, fn)
     stamp = math.floor(stamp / 256) + stamp % 256 * 2 ^ 24
     first = first or stamp
     if at + 10 + length > size then conn:fail "an aggregate whose parts are longer than it" end
-    local part = ld.buffer()
+    part:clear()
     if length > 0 then part:put(body, at + 11, at + 10 + length) end
     fn(kind, (time + stamp - first) % 2 ^ 32, id, part)
     at = at + 11 + length + 4

@@ -76,9 +76,9 @@ function M.hear(_, role, from, message)
   return word == "taken" and "taken over" or nil, mine
 end
 
---- ROLE ends for REASON; LOST: with the connection.
+--- ROLE ends for REASON; LOST: with the connection, without a word: it may be back soon.
 function M.leave(conn, role, reason, lost)
-  role.publication:close(lost and not (reason == "done" or reason == "drain"))
+  role.publication:close(lost and reason ~= "drain")
   if role.recorder then role.recorder:close() end
   access.done(conn, role.request, reason)
   ld.log.info("published", { conn = conn.id, stream = role.publication.name, reason = reason })

@@ -22,6 +22,7 @@ local VIDEO, DATA = 9, 18
 local MARGIN = 100   -- milliseconds between two publishers' times
 local CLOSE = 5000   -- a publisher whose clock goes on as its predecessor's is this near
 local YIELD = 1      -- seconds for the answer of a publisher that is taken over
+local SETTLE = 0.05  -- seconds for what another worker says of a publisher that has just ended
 local HEADERS_MAX = 32
 local TRIES, PAUSE = 20, 0.05 -- to find the beginning of a stream in the log; seconds between them
 local CLEAR_DATA_FRAME = "\2\0\15@clearDataFrame"
@@ -195,7 +196,9 @@ end
 -- The position at which the publisher that is there yields, or that is known from one that ended.
 local function previous_of(name)
   local holder = ld.whereis(M.key(name))
-  local known = holder and ld.call(holder, { rtmp = "yield", name = name }, YIELD)
+  local known, why
+  if holder then known, why = ld.call(holder, { rtmp = "yield", name = name }, YIELD) end
+  if why then ld.sleep(SETTLE) end -- it is just ending
   return known or desk.position(name)
 end
 

@@ -4,7 +4,8 @@
 --
 -- A connection over memory is fed segments; what the feeding costs is measured with a handler that skips the bytes, and
 -- taken off. The reader in C (chunks_by_hand.c) is fed the same segments: it keeps its place the same way, and each
--- body is in memory of its own, too. A stream of pictures and sounds in chunks of 4096 bytes, and one of small messages.
+-- body is in memory of its own, too. A stream of pictures and sounds in chunks of 4096 bytes, and one of small
+-- messages.
 local build = os.getenv "BUILD" or "build"
 package.path = "./?.lua;./?/init.lua;./lua/?.lua;./lua/?/init.lua;" .. package.path
 package.cpath = build .. "/lib/?.so;" .. package.cpath

@@ -77,7 +77,7 @@ class Http(unittest.TestCase):
             self.assertEqual(status, 200)
             stream = (json.loads(body) or [{}])[0]
             if (stream.get("viewers") and stream.get("sent")
-                    and stream["video"]["bits"] > 10000):
+                    and stream.get("video", {}).get("bits", 0) > 10000):
                 break
             self.assertLess(time.monotonic(), deadline, body)
         self.assertEqual(stream["name"], "live/numbers")

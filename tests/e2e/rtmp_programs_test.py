@@ -3,6 +3,7 @@
 import pathlib
 import sys
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -149,6 +150,30 @@ class Programs(unittest.TestCase):
             self.assertGreater(times[-1], 1000 * media.SECONDS)
         self.assertEqual(len(by_stream), 2)
 
+    def test_a_player_goes_on_when_a_killed_encoder_comes_back(self):
+        url, file = self.url("killed"), self.file("killed.md5")
+        player = self.start(media.player(url, file))
+        self.playing()
+        watcher = rtmp.Client(self.gateway.address()).play("killed")
+        self.addCleanup(watcher.close)
+        for turn in range(2):
+            encoder = self.start(media.publisher(url))
+            for _ in range(30):
+                watcher.next_video()
+            encoder.process.kill()
+            self.gateway.await_line(" published ", turn)
+        self.start(media.publisher(url)).wait()
+        player.wait()
+        times = {}
+        for line in file.read_text().splitlines():
+            if not line.startswith("#"):
+                stream, dts = [int(f) for f in line.split(",")[:2]]
+                times.setdefault(stream, []).append(dts)
+        self.assertEqual(len(times), 2)
+        for list_ in times.values():
+            self.assertEqual(list_, sorted(list_))
+            self.assertGreater(list_[-1], 1000 * (media.SECONDS + 2))
+
     def test_a_viewer_goes_on_when_a_lost_publisher_comes_back(self):
         address = self.gateway.address()
         viewer = rtmp.Client(address).play("lost")
@@ -164,6 +189,7 @@ class Programs(unittest.TestCase):
             last = message.time
             publisher.close()
             until(lambda: self.gateway.count(" published ") == turn + 1)
+            time.sleep(0.1)  # as it takes to come back: other workers hear
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import pathlib
 import struct
 import sys
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -161,8 +160,8 @@ class Wire(unittest.TestCase):
 
     def test_a_chunk_stream_id_is_one_whatever_its_form(self):
         b = body(b"forms", 300)
-        parts = wire.pieces(0, 64, b, 9, basic_size=2)
-        parts[1] = wire.basic(3, 64, 3) + parts[1][2:]
+        parts = wire.pieces(0, 70, b, 9, basic_size=2)
+        parts[1] = wire.basic(3, 70, 3) + parts[1][2:]
         self.passes(b"".join(parts), (VIDEO, 9, b))
 
     def test_a_chunk_size_that_changes_inside_a_message(self):
@@ -308,20 +307,6 @@ class Wire(unittest.TestCase):
         self.assertEqual(viewer.until(lambda m: m.kind == DATA and
                                       b"onMetaData" in m.body).body, meta)
         self.assertEqual(viewer.next_video().body, key_frame(bytes(30000)))
-
-    def test_from_connect_to_playing_in_four_round_trips(self):
-        took = []
-        for _ in range(20):
-            began = time.perf_counter()
-            viewer = self.client()
-            for stream, name, *values in (
-                    (0, "connect", {"app": "live", "tcUrl": "rtmp://a/live"}),
-                    (0, "createStream", None), (1, "play", None, "nothing")):
-                viewer.command(stream, name, *values)
-                # Each answer is there without a further word from us.
-                viewer.until(lambda m: m.kind == rtmp.COMMAND)
-            took.append(time.perf_counter() - began)
-        print(f"connect to playing: median {1000 * sorted(took)[10]:.2f} ms")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ local function plays_alike(subject, bytes, opts)
   local script = pieces(bytes)
   script[#script + 1] = t.eof
   local parts, other = t.play(subject, script, opts)
-  assert(whole.reason == parts.reason, ("%s whole, %s in pieces"):format(tostring(whole.reason), tostring(parts.reason)))
+  assert(whole.reason == parts.reason,
+    ("%s whole, %s in pieces"):format(tostring(whole.reason), tostring(parts.reason)))
   assert(#path == #other, "another path in pieces")
   for i, step in ipairs(path) do
     for k = 1, 5 do assert(step[k] == other[i][k], "another step in pieces") end

@@ -156,7 +156,7 @@ describe("rtmp.http of a stream", function()
     assert.same({ "18 0 data", "9 0 header", "8 0 header", "9 40 K", "9 80 b" }, (tags(v)))
     p:say(rtmp.sound(90, "c") .. rtmp.key(120, "L"))
     assert.same({ "8 90 c", "9 120 L" }, (tags(v, true)))
-    p.peer:finish()
+    p:say(rtmp.command(1, "closeStream", 0))
     assert.equal("ended", v.reason)
   end)
 

@@ -41,7 +41,7 @@ describe("rtmp.http", function()
     assert.equal(ALL, body)
     p:say(rtmp.sound(60, "a"))
     assert.equal(tostring(flv.tag(8, 60, "\175\1a")), viewer:sent())
-    p.peer:finish()
+    p:say(rtmp.command(1, "closeStream", 0))
     assert.equal("ended", viewer.reason)
   end)
 

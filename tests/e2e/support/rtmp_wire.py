@@ -105,13 +105,13 @@ def command(stream, name, tid, *values, csid=3, kind=COMMAND, size=128):
 
 def aggregate(parts, stream=1):
     """The body of an aggregate of PARTS (kind, time, body)."""
-    out = b""
+    out = bytearray()
     for kind, stamp, body in parts:
-        out += (bytes([kind]) + struct.pack(">I", len(body))[1:] +
-                struct.pack(">I", stamp & 0xFFFFFF)[1:] +
-                bytes([stamp >> 24]) + struct.pack(">I", stream)[1:] + body +
-                struct.pack(">I", len(body) + 11))
-    return out
+        out += struct.pack(">II", kind << 24 | len(body), stamp << 8 & 2**32 - 1)
+        out[-1] = stamp >> 24
+        out += struct.pack(">I", stream)[1:] + body
+        out += struct.pack(">I", len(body) + 11)
+    return bytes(out)
 
 
 def ecma(pairs):
