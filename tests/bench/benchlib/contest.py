@@ -182,6 +182,19 @@ def fanout(row, entrants, options, progress):
                    options, options.fanout_turns, progress)
 
 
+def rtmp(row, entrants, options, progress):
+    """A sample holds whole merge windows, and little more than a GOP."""
+    def sample(server):
+        return measure.rtmp(server, row.load, options.rtmp_seconds)
+
+    def warm_up(server):
+        measure.rtmp(server, row.load, options.warmup)
+
+    cost = "cpu_s_gb" if row.kind == "rtmp" else "cpu_ms_publisher"
+    return compete([Table(None, entrants, sample, cost)], warm_up, options,
+                   options.fanout_turns, progress)
+
+
 def redis(row, entrants, options, progress):
     """As many operations of a kind for each as the first does in the time."""
     servers.need("redis-tools", "redis-benchmark")
@@ -220,4 +233,5 @@ def idle(row, entrants, options, progress):
 
 
 CONTESTS = {"throughput": throughput, "idle": idle, "redis": redis,
-            "workers": workers, "messages": messages, "fanout": fanout}
+            "workers": workers, "messages": messages, "fanout": fanout,
+            "rtmp": rtmp, "rtmpin": rtmp}

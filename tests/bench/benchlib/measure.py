@@ -99,6 +99,13 @@ def fanout(server, arguments, seconds):
             "--seconds", str(seconds), "--warmup", "0.35"]))
 
 
+def rtmp(server, arguments, seconds):
+    """Takes what it needs before, each time: viewers wait for a key frame."""
+    return json.loads(run_against(
+        server, client("rtmp_load", server) + arguments + [
+            "--seconds", str(seconds)]))
+
+
 def settled_memory(server):
     """Memory once two looks in a row agree, or when patience ends."""
     pids = server.process.pids()

@@ -11,7 +11,9 @@ BEST_PEER = "the best peer"  # as a goal: cost no more than it
 
 COLUMNS = "  %-20s %10s %8s %15s %12s %9s %9s"
 HEADS = {"messages": ("CPU us", "trips/s"),
-         "fanout": ("CPU s/GB", "blobs/s")}
+         "fanout": ("CPU s/GB", "blobs/s"),
+         "rtmp": ("CPU s/GB", "messages/s"),
+         "rtmpin": ("ms/s each", "messages/s")}
 IDLE_COLUMNS = "  %-20s %12s %19s %12s"
 
 

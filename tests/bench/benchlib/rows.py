@@ -56,6 +56,19 @@ PROXIES = [
     Entrant("haproxy", "haproxy", "", None, "haproxy proxy"),
 ]
 
+
+
+def rtmps(merge, goal):
+    """nginx merges nothing, so it is no peer for those that do."""
+    entrants = [Entrant("raw send()", "raw", merge, None, "raw rtmp"),
+                Entrant("linedancer", "linedancer", merge, goal,
+                        "linedancer rtmp")]
+    if merge == 0:
+        entrants.append(Entrant("nginx-rtmp", "nginx", merge, None,
+                                "nginx rtmp"))
+    return entrants
+
+
 # Rows may share a name: they are asked for together.
 ROWS = [
     Row("echo1", "throughput",
@@ -141,6 +154,17 @@ ROWS = [
         "TCP proxy before the raw echo: 16 KB, one in flight, 50 connections, "
         "CPU of the proxy alone",
         ["--mode", "echo", "--size", "16384", "--depth", "1"], PROXIES),
+    Row("rtmp", "rtmp",
+        "RTMP, 1 publisher of 4.5 Mbit/s, 300 viewers, each message at once",
+        ["--viewers", "300"], rtmps(0, BEST_PEER)),
+    Row("rtmp350", "rtmp",
+        "RTMP, 1 publisher of 4.5 Mbit/s, 300 viewers, merged over 350 ms",
+        ["--viewers", "300"], rtmps(350, 1.30)),
+    Row("rtmpin", "rtmpin",
+        "RTMP, 100 publishers of 2 Mbit/s that nobody watches, CPU "
+        "milliseconds per second and publisher",
+        ["--viewers", "0", "--publishers", "100", "--rate", "2"],
+        rtmps(0, BEST_PEER)),
 ]
 
 NAMES = list(dict.fromkeys(row.name for row in ROWS))

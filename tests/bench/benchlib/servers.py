@@ -14,7 +14,7 @@ BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(os.path.dirname(BENCH))
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build"))
 PEERS = os.path.join(BENCH, "peers")
-NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
+NGINX_MODULE = "/usr/lib/nginx/modules/ngx_%s_module.so"
 PORT = r"^port (\d+)"
 PORT_OF_LISTENER = r'^(?=.*listening).*address="?127\.0\.0\.1:(\d+)'
 
@@ -213,26 +213,40 @@ def proxy_haproxy(_mode):
     return proxied(start_proxy)
 
 
-def proxy_nginx(_mode):
+def nginx(kind, config, **values):
+    """An nginx with the module KIND and that of its configurations."""
     need("nginx", "nginx")
-    if not os.path.exists(NGINX_STREAM):
-        raise Missing("not installed: libnginx-mod-stream")
+    module = NGINX_MODULE % kind
+    if not os.path.exists(module):
+        raise Missing("not installed: libnginx-mod-" + kind)
+    port = processes.free_port()
+    with open(os.path.join(PEERS, config)) as file:
+        text = file.read()
+    for name, value in dict(values, LISTEN=port, MODULE=module,
+                            SCRATCH=_scratch.name).items():
+        text = text.replace("@%s@" % name, str(value))
+    path = os.path.join(_scratch.name, config)
+    with open(path, "w") as file:
+        file.write(text)
+    process = Process(["nginx", "-e", "stderr", "-c", path])
+    process.wait_to_listen(port)
+    return Server(process, port)
 
-    def start_proxy(port):
-        own = processes.free_port()
-        with open(os.path.join(PEERS, "nginx.conf")) as file:
-            text = file.read()
-        for name, value in (("LISTEN", own), ("BACKEND", port),
-                            ("MODULE", NGINX_STREAM),
-                            ("SCRATCH", _scratch.name)):
-            text = text.replace("@%s@" % name, str(value))
-        config = os.path.join(_scratch.name, "nginx.conf")
-        with open(config, "w") as file:
-            file.write(text)
-        process = Process(["nginx", "-e", "stderr", "-c", config])
-        process.wait_to_listen(own)
-        return Server(process, own)
-    return proxied(start_proxy)
+
+def proxy_nginx(_mode):
+    return proxied(lambda port: nginx("stream", "nginx.conf", BACKEND=port))
+
+
+def rtmp_raw(mode):
+    return started([program("rtmp_raw"), str(mode)])
+
+
+def rtmp_linedancer(mode):
+    return linedancer("rtmp", env={"BENCH_MERGE": str(mode / 1000)})
+
+
+def rtmp_nginx(_mode):
+    return nginx("rtmp", "nginx_rtmp.conf")
 
 
 START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,
@@ -241,7 +255,9 @@ START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,
          "linedancer messages": linedancer_messages,
          "erlang messages": erlang_messages, "raw fanout": fanout_raw,
          "raw proxy": proxy_raw, "linedancer proxy": proxy_linedancer,
-         "haproxy proxy": proxy_haproxy, "nginx proxy": proxy_nginx}
+         "haproxy proxy": proxy_haproxy, "nginx proxy": proxy_nginx,
+         "raw rtmp": rtmp_raw, "linedancer rtmp": rtmp_linedancer,
+         "nginx rtmp": rtmp_nginx}
 
 VERSIONS = {
     "haproxy": ["haproxy", "-v"],
