@@ -52,6 +52,23 @@ void ld_chain_reset(struct ld_chain *q)
     q->bytes = 0;
 }
 
+void ld_chain_empty(struct ld_chain *q, uint32_t least, uint32_t most)
+{
+    struct ld_segment *s = &q->segments[q->head];
+    size_t grain = q->bytes < least ? least : q->bytes;
+
+    if (q->count == 1 && q->segments == q->inlined && s->blob->refs == 1 &&
+        s->blob->size <= most) {
+        q->inlined[0] = (struct ld_segment){s->blob, 0, 0};
+        q->head = 0;
+        q->room = s->blob->size;
+        q->bytes = 0;
+        return;
+    }
+    ld_chain_clear(q);
+    q->grain = grain < most ? (uint32_t)grain : most;
+}
+
 /* An empty last segment gives its place to the next one. */
 static void drop_empty_tail(struct ld_chain *q)
 {

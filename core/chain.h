@@ -45,6 +45,11 @@ void ld_chain_clear(struct ld_chain *q);
 /* The same, but keep a chunk at hand if Q alone holds one. */
 void ld_chain_reset(struct ld_chain *q);
 
+/* Give back every segment and begin anew, for about as many bytes as there
+ * were, LEAST and MOST at the ends.  A blob of at most MOST bytes that Q holds
+ * alone, and nothing besides, stays as room. */
+void ld_chain_empty(struct ld_chain *q, uint32_t least, uint32_t most);
+
 /* N contiguous bytes of room at the tail, to be filled and then committed;
  * NULL when out of memory. */
 uint8_t *ld_chain_reserve_slow(struct ld_chain *q, size_t n);

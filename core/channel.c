@@ -30,7 +30,7 @@ struct ld_channel *ld_channel_new(struct ld_pool *pool,
         return NULL;
     ch->pool = pool;
     ld_channel_limit(ch, limits);
-    ch->mark = LD_NO_ENTRY;
+    ch->mark = ch->fresh = LD_NO_ENTRY;
     ch->timer.fire = on_window;
     ch->next_all = pool->channels.all;
     ch->this_all = &pool->channels.all;
@@ -61,7 +61,7 @@ static void unqueue(struct ld_channel *ch)
 void ld_channel_free(struct ld_channel *ch)
 {
     while (ch->count > 0)
-        ld_channel_forget(ch->followers[0]->conn);
+        ld_channel_leave(ch, ch->followers[0]->conn);
     unqueue(ch);
     ld_timer_cancel(&ch->pool->alarms, &ch->timer);
     *ch->this_all = ch->next_all;
@@ -186,6 +186,7 @@ enum ld_status ld_channel_publish(struct ld_channel *ch,
             return LD_NOMEM;
         }
         e.start = ch->published;
+        e.mark = mark || ch->mark == ch->head;
         ch->published += e.len;
         ch->entries++;
         ch->ring[ch->head++ & ch->mask] = e;
@@ -193,6 +194,8 @@ enum ld_status ld_channel_publish(struct ld_channel *ch,
     }
     if (mark)
         ch->mark = ch->head - (data->bytes > 0);
+    if (mark && ch->fresh == LD_NO_ENTRY)
+        ch->fresh = ch->mark;
     return LD_OK;
 }
 
@@ -226,12 +229,16 @@ void ld_channel_end(struct ld_channel *ch)
     for (uint32_t i = 0; i < ch->count; i++) {
         struct ld_follower *f = ch->followers[i];
 
+        if (f->waits)
+            ld_follower_await(f);
         f->greet_at = ch->head;
+        if (ch->limits.marks && f->next == ch->head)
+            ld_follower_await(f);
         if (f->next < oldest)
             oldest = f->next;
     }
     drop_until(ch, oldest);
-    ch->mark = LD_NO_ENTRY;
+    ch->mark = ch->fresh = LD_NO_ENTRY;
     ld_blob_unref(ch->preamble);
     ch->preamble = NULL;
 }
@@ -241,5 +248,5 @@ void ld_channel_cut(struct ld_channel *ch)
     drop_until(ch, ch->head);
     ch->tail = ++ch->head; /* one that nobody can have */
     ch->released = ch->offered = ch->head;
-    ch->mark = LD_NO_ENTRY;
+    ch->mark = ch->fresh = LD_NO_ENTRY;
 }

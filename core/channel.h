@@ -10,6 +10,9 @@
  * Entries are numbered from 0.  A newcomer gets the preamble, then the log from
  * the newest mark, or, without one, what comes.  Whoever has fallen off the
  * tail, or is more than its lag behind, loses its place, as its policy says.
+ * In a channel with places at marks only, nobody begins between them: where
+ * there is none to begin at, a follower waits for the next one, and is written
+ * nothing.
  * Lag is what it could have written: neither what was in the log when it took
  * its place, nor what had no turn yet.
  *
@@ -30,6 +33,8 @@
 
 #define LD_NO_ENTRY UINT64_MAX
 
+enum { LD_FOLLOWS_MAX = 16 }; /* channels that one connection follows */
+
 /* What becomes of a follower that has lost its place. */
 enum ld_policy {
     LD_SKIP, /* on at the newest mark, if that is ahead; else at the head */
@@ -40,8 +45,10 @@ enum ld_policy {
 /* Bytes [off, off + len) of BLOB. */
 struct ld_entry {
     struct ld_blob *blob;
-    uint32_t off, len;
-    uint64_t start; /* bytes published before it */
+    uint32_t off;
+    uint32_t len : 31;
+    uint32_t mark : 1; /* newcomers may start here */
+    uint64_t start;    /* bytes published before it */
 };
 
 struct ld_follower {
@@ -53,13 +60,22 @@ struct ld_follower {
     uint64_t base;     /* bytes published when it took its place */
     uint64_t lag;      /* bytes it may be behind; UINT64_MAX: any number */
     uint32_t version;  /* of the preamble it was sent last; 0: none */
-    uint32_t index : 30;
+    uint32_t index : 29;
     uint32_t policy : 2; /* enum ld_policy */
+    uint32_t waits : 1;  /* for a mark after entry next */
+    /* What a turn does not look at. */
+    struct ld_follower *sibling; /* of the same connection */
+    uint64_t joined;             /* bytes published before its first entry */
+    uint64_t position;           /* and before entry next, when it got stuck */
+    uint64_t skipped;            /* times that it lost its place, */
+    uint64_t lost, lost_bytes;   /* and entries that it passed over */
+    uint64_t spare[2];
 };
 
 struct ld_channel_limits {
     uint32_t bytes, items; /* of the log, over 0 */
     double merge;          /* seconds that entries wait for company */
+    bool marks;            /* places are at marks only */
 };
 
 struct ld_channel {
@@ -68,6 +84,7 @@ struct ld_channel {
     uint32_t mask;
     uint64_t tail, head;    /* entries [tail, head) are there */
     uint64_t mark;          /* the newest; LD_NO_ENTRY, or below tail: none */
+    uint64_t fresh;         /* the oldest since the last turn */
     uint64_t released;      /* entries below it may be written, */
     uint64_t offered;       /* and below this had their turn: lag counts them */
     struct ld_blob *joined; /* in a turn: entries [joined_from, released) */
@@ -128,8 +145,28 @@ void ld_channel_cut(struct ld_channel *ch);
 enum ld_status ld_channel_follow(struct ld_channel *ch, struct ld_conn *c,
                                  uint64_t lag, enum ld_policy policy);
 
+/* The same, besides what C follows already; their blobs come in any order.
+ * LD_LIMIT: it follows LD_FOLLOWS_MAX. */
+enum ld_status ld_channel_join(struct ld_channel *ch, struct ld_conn *c,
+                               uint64_t lag, enum ld_policy policy);
+
+/* C does not follow CH any more. */
+void ld_channel_leave(struct ld_channel *ch, struct ld_conn *c);
+
 /* C follows nothing any more. */
 void ld_channel_forget(struct ld_conn *c);
+
+/* C as a follower of CH, or NULL. */
+struct ld_follower *ld_channel_find(const struct ld_channel *ch,
+                                    const struct ld_conn *c);
+
+/* Bytes of the channel that F has still to be written, or to pass over; and
+ * that it was written so far. */
+uint64_t ld_follower_behind(const struct ld_follower *f);
+uint64_t ld_follower_sent(const struct ld_follower *f);
+
+/* Write what each follower that C is may have now; see ld_follower_write(). */
+enum ld_status ld_followers_write(struct ld_conn *c);
 
 /* Write what F may have now; its connection must have no output queued.
  * LD_OK: it has all, or its connection is to end.  LD_AGAIN: the transport is
@@ -160,15 +197,22 @@ static inline uint64_t ld_channel_bytes(const struct ld_channel *ch)
     return ch->published - ld_channel_start(ch, ch->tail);
 }
 
-/* Where a newcomer starts. */
+/* Is there a mark at which one can start? */
+static inline bool ld_channel_has_mark(const struct ld_channel *ch)
+{
+    return ch->mark != LD_NO_ENTRY && ch->mark >= ch->tail;
+}
+
+/* Where a newcomer starts, if not later. */
 static inline uint64_t ld_channel_first(const struct ld_channel *ch)
 {
-    return ch->mark != LD_NO_ENTRY && ch->mark >= ch->tail ? ch->mark
-                                                           : ch->head;
+    return ld_channel_has_mark(ch) ? ch->mark : ch->head;
 }
 
 /* For the files of channel.c only. */
 void ld_channel_turn(struct ld_channel *ch);
+void ld_follower_stuck(struct ld_follower *f);
+void ld_follower_await(struct ld_follower *f);
 void ld_channel_queue(struct ld_channel *ch);
 bool ld_follower_place(struct ld_follower *f);
 

@@ -75,7 +75,7 @@ static enum ld_status take(struct ld_follower *f, size_t *put)
     uint32_t done;
 
     if (f->next == f->greet_at && ch->preamble) {
-        e = (struct ld_entry){ch->preamble, 0, ch->preamble->size, 0};
+        e = (struct ld_entry){.blob = ch->preamble, .len = ch->preamble->size};
         f->greet_at = LD_NO_ENTRY;
         f->version = ch->preamble_version;
     } else {
@@ -103,6 +103,7 @@ static enum ld_status written(struct ld_follower *f, const struct batch *b,
     if (st || all)
         return st;
     f->conn->blocked = true;
+    ld_follower_stuck(f);
     return LD_AGAIN;
 }
 
@@ -134,6 +135,32 @@ enum ld_status ld_follower_write(struct ld_follower *f)
     return st;
 }
 
+/* Who comes first has all it wants: the next time it is the last. */
+static void rotate(struct ld_conn *c)
+{
+    struct ld_follower *first = c->extra->follower, *last = first;
+
+    while (last->sibling)
+        last = last->sibling;
+    if (last == first)
+        return;
+    last->sibling = first;
+    c->extra->follower = first->sibling;
+    first->sibling = NULL;
+}
+
+enum ld_status ld_followers_write(struct ld_conn *c)
+{
+    struct ld_follower *f = c->extra->follower;
+    enum ld_status st = LD_OK;
+
+    if (f->sibling)
+        rotate(c);
+    for (f = c->extra->follower; f && !st; f = f->sibling)
+        st = ld_follower_write(f);
+    return st;
+}
+
 /* A connection that is stuck goes on when its output drains, and is looked at
  * here only to end it: it may never drain. */
 static void serve(struct ld_follower *f)
@@ -146,6 +173,7 @@ static void serve(struct ld_follower *f)
     if (c->blocked) {
         if (f->policy == LD_QUIT)
             ld_follower_place(f);
+        ld_follower_stuck(f);
         return;
     }
     if (c->out)
@@ -206,6 +234,7 @@ void ld_channel_turn(struct ld_channel *ch)
     }
     ch->served = 0;
     ch->offered = ch->head;
+    ch->fresh = LD_NO_ENTRY;
     ld_blob_unref(ch->joined);
     ch->joined = NULL;
 }

@@ -155,7 +155,7 @@ INLINED enum ld_status settle(struct ld_conn *c)
         return LD_OK; /* the same turn goes on, in another state */
     st = write_out(c);
     if (c->follows && !st)
-        st = ld_follower_write(c->extra->follower);
+        st = ld_followers_write(c);
     if (c->in && ld_conn_stow(c))
         st = LD_NOMEM;
     if (st && st != LD_AGAIN && !c->doom)
@@ -169,6 +169,8 @@ INLINED enum ld_status settle(struct ld_conn *c)
         if (st != LD_AGAIN)
             return st;
     }
+    if (c->quick_ack)
+        ld_sock_quick_ack(&c->link);
     ld_conn_watch(c);
     return LD_AGAIN;
 }

@@ -179,6 +179,7 @@ struct ld_conn {
     bool stray : 1;             /* tell of what comes to no reader */
     bool entangled : 1;         /* has things to be released at its end */
     bool follows : 1;           /* a channel */
+    bool quick_ack : 1;         /* acknowledge input at the end of each turn */
 };
 
 /* A connection over LINK, which it takes over, on success only.  NULL with

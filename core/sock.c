@@ -1,5 +1,7 @@
 /* sock.c -- the transport over a plain stream socket; see transport.h. */
 #define _GNU_SOURCE
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -18,6 +20,21 @@ enum ld_status ld_sock_failure(void)
     case ENETUNREACH: return LD_UNREACHABLE;
     default: return LD_ERROR;
     }
+}
+
+void ld_sock_notsent_lowat(struct ld_link *l, unsigned bytes)
+{
+    if (l->transport == &ld_sock)
+        setsockopt(l->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes,
+                   sizeof(bytes));
+}
+
+void ld_sock_quick_ack(struct ld_link *l)
+{
+    int on = 1;
+
+    if (l->transport == &ld_sock)
+        setsockopt(l->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }
 
 static enum ld_status sock_writev(struct ld_link *l, const struct iovec *iov,

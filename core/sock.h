@@ -12,6 +12,14 @@
 
 #include "transport.h"
 
+/* Have the kernel take no more than BYTES that it has not sent; 0 for the
+ * system's default.  Does nothing for what is no TCP. */
+void ld_sock_notsent_lowat(struct ld_link *l, unsigned bytes);
+
+/* Acknowledge what has come now, not up to 40 ms later.  Does nothing for what
+ * is no TCP. */
+void ld_sock_quick_ack(struct ld_link *l);
+
 /* What errno says about the connection. */
 enum ld_status ld_sock_failure(void);
 

@@ -3,7 +3,7 @@
 
 struct ld_channel *channel_new(uint32_t bytes, uint32_t items, double merge)
 {
-    struct ld_channel_limits limits = {bytes, items, merge};
+    struct ld_channel_limits limits = {bytes, items, merge, false};
     struct ld_channel *ch = ld_channel_new(rig.pool, &limits);
 
     assert_non_null(ch);

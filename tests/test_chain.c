@@ -234,6 +234,37 @@ static void a_chain_that_is_emptied_holds_no_memory(void **state)
     assert_ptr_equal(q.segments, q.inlined);
 }
 
+static void an_emptied_chain_goes_on_with_memory_of_its_own(void **state)
+{
+    struct ld_chain q, other;
+    struct ld_blob *kept;
+
+    (void)state;
+    ld_chain_init_small(&q, &chunks, 64);
+    ld_chain_init(&other, &chunks);
+    assert_int_equal(ld_chain_write(&q, "abc", 3), LD_OK);
+    kept = q.segments[q.head].blob;
+    ld_chain_empty(&q, 64, 1000);
+    assert_int_equal(q.bytes, 0);
+    assert_int_equal(ld_chain_write(&q, "defg", 4), LD_OK);
+    assert_ptr_equal(q.segments[q.head].blob, kept);
+
+    /* Shared bytes stay what they are. */
+    assert_int_equal(ld_chain_share(&other, kept, 0, 4), LD_OK);
+    ld_chain_empty(&q, 64, 1000);
+    assert_int_equal(ld_chain_write(&q, "wxyz", 4), LD_OK);
+    assert_memory_equal(ld_chain_flatten(&other), "defg", 4);
+
+    /* Several pieces make way for one of their size, up to the most. */
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(ld_chain_write(&q, "0123456789", 10), LD_OK);
+    ld_chain_empty(&q, 64, 1000);
+    assert_int_equal(ld_chain_write(&q, "x", 1), LD_OK);
+    assert_int_equal(q.segments[q.head].blob->size, 1000);
+    ld_chain_clear(&q);
+    ld_chain_clear(&other);
+}
+
 static void flattened_bytes_may_be_given_to_the_unpacker(void **state)
 {
     volatile uint8_t sum = 0;
@@ -267,6 +298,7 @@ int main(void)
             small_writes_share_a_chunk_and_large_ones_are_not_split),
         cmocka_unit_test(a_shared_blob_is_never_written_behind),
         cmocka_unit_test(a_chain_that_is_emptied_holds_no_memory),
+        cmocka_unit_test(an_emptied_chain_goes_on_with_memory_of_its_own),
         cmocka_unit_test(flattened_bytes_may_be_given_to_the_unpacker),
     };
 

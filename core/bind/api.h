@@ -40,6 +40,8 @@ struct ld_api {
                  uint32_t size, uint32_t flags);
     int (*skip)(struct ld_vm *, int64_t conn, double n);
     int (*fill)(struct ld_vm *, int64_t conn, int64_t buffer, double n);
+    void (*notsent_lowat)(struct ld_vm *, int64_t conn, uint32_t bytes);
+    void (*quick_ack)(struct ld_vm *, int64_t conn, int on);
     int (*relay)(struct ld_vm *, int64_t conn, int64_t to, double n);
     int (*pipe)(struct ld_vm *, int64_t conn, int64_t other);
 
@@ -109,6 +111,7 @@ struct ld_api {
     int (*buffer_pack)(struct ld_vm *, int64_t buffer, uint32_t format,
                        uint32_t count);
     int (*buffer_seal)(struct ld_vm *, int64_t buffer);
+    int (*buffer_clear)(struct ld_vm *, int64_t buffer);
     double (*buffer_size)(struct ld_vm *, int64_t buffer); /* -1: freed */
     int (*buffer_arg)(struct ld_vm *, uint32_t i, int64_t buffer);
     /* All bytes in one place: result->frame, result->size. */

@@ -9,7 +9,10 @@
 
 #include "vm.h"
 
-enum { FIRST_CHUNK = 256 /* bytes; many buffers stay small */ };
+enum {
+    FIRST_CHUNK = 256, /* bytes; many buffers stay small */
+    KEPT_MAX = 1 << 16 /* bytes that an emptied buffer may go on holding */
+};
 
 /* The bytes of a slice, or NULL when it is stale. */
 static const uint8_t *slice_bytes(struct ld_vm *vm, int64_t h, uint32_t view,
@@ -147,7 +150,8 @@ static enum ld_status may_add(struct ld_vm *vm, const struct ld_lua_buffer *b,
         return LD_BUSY;
     if (b->chain->bytes + n > b->max)
         return LD_LIMIT;
-    vm->external += n;
+    if (n > b->chain->room)
+        vm->external += n;
     return LD_OK;
 }
 
@@ -232,6 +236,19 @@ static int leaf_buffer_seal(struct ld_vm *vm, int64_t h)
     if (!b)
         return LD_STALE;
     b->sealed = true;
+    return LD_OK;
+}
+
+/* Empty, and open for as much as it held.  Its memory stays, if it is in one
+ * piece that is not shared. */
+static int leaf_buffer_clear(struct ld_vm *vm, int64_t h)
+{
+    struct ld_lua_buffer *b = ld_vm_buffer(vm, h);
+
+    if (!b)
+        return LD_STALE;
+    b->sealed = false;
+    ld_chain_empty(b->chain, FIRST_CHUNK, KEPT_MAX);
     return LD_OK;
 }
 
@@ -343,6 +360,7 @@ void ld_leaf_bytes(struct ld_api *api)
     api->buffer_put_args = leaf_buffer_put_args;
     api->buffer_pack = leaf_buffer_pack;
     api->buffer_seal = leaf_buffer_seal;
+    api->buffer_clear = leaf_buffer_clear;
     api->buffer_size = leaf_buffer_size;
     api->buffer_arg = leaf_buffer_arg;
     api->buffer_bytes = leaf_buffer_bytes;

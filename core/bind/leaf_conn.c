@@ -1,6 +1,7 @@
 /* leaf_conn.c -- what Lua does with a connection, by FFI; see api.h. */
 #include <math.h>
 
+#include "../sock.h"
 #include "vm.h"
 
 static int leaf_unpack(struct ld_vm *vm, int64_t h, uint32_t format,
@@ -61,8 +62,25 @@ static int leaf_fill(struct ld_vm *vm, int64_t h, int64_t buffer, double n)
         vm->pool->result->size = 0;
         return LD_LIMIT;
     }
-    vm->external += (size_t)n;
+    if (n > b->chain->room)
+        vm->external += (size_t)n;
     return (int)ld_conn_fill(c, b->chain, (uint64_t)n);
+}
+
+static void leaf_notsent_lowat(struct ld_vm *vm, int64_t h, uint32_t bytes)
+{
+    struct ld_conn *c = ld_vm_conn(vm, h);
+
+    if (c)
+        ld_sock_notsent_lowat(&c->link, bytes);
+}
+
+static void leaf_quick_ack(struct ld_vm *vm, int64_t h, int on)
+{
+    struct ld_conn *c = ld_vm_conn(vm, h);
+
+    if (c)
+        c->quick_ack = on != 0;
 }
 
 static int leaf_relay(struct ld_vm *vm, int64_t h, int64_t to, double n)
@@ -295,6 +313,8 @@ void ld_leaf_conn(struct ld_api *api)
     api->piece = leaf_piece;
     api->skip = leaf_skip;
     api->fill = leaf_fill;
+    api->notsent_lowat = leaf_notsent_lowat;
+    api->quick_ack = leaf_quick_ack;
     api->relay = leaf_relay;
     api->pipe = leaf_pipe;
     api->write = leaf_write;

@@ -28,7 +28,7 @@ static int push_status(lua_State *L, enum ld_status st)
     return 1;
 }
 
-/* bytes, items, merge: arguments from FIRST on. */
+/* bytes, items, merge, marks: arguments from FIRST on. */
 static struct ld_channel_limits check_limits(lua_State *L, int first)
 {
     struct ld_channel_limits limits;
@@ -36,12 +36,13 @@ static struct ld_channel_limits check_limits(lua_State *L, int first)
     limits.bytes = (uint32_t)luaL_checknumber(L, first);
     limits.items = (uint32_t)luaL_checknumber(L, first + 1);
     limits.merge = luaL_checknumber(L, first + 2);
+    limits.marks = lua_toboolean(L, first + 3);
     luaL_argcheck(L, limits.bytes > 0, first, "above 0 expected");
     luaL_argcheck(L, limits.items > 0, first + 1, "above 0 expected");
     return limits;
 }
 
-/* core.channel(bytes, items, merge) -> log */
+/* core.channel(bytes, items, merge, marks) -> log */
 static int l_channel(lua_State *L)
 {
     struct ld_channel_limits limits = check_limits(L, 1);
@@ -67,7 +68,7 @@ static int l_gc(lua_State *L)
     return 0;
 }
 
-/* log:limit(bytes, items, merge) */
+/* log:limit(bytes, items, merge, marks) */
 static int l_limit(lua_State *L)
 {
     struct ld_channel *ch = check_log(L);
@@ -149,8 +150,8 @@ static int l_cut(lua_State *L)
     return 0;
 }
 
-/* log:follow(handle, lag, policy) -> status; LAG may be huge, POLICY is a
- * number of enum ld_policy. */
+/* log:follow(handle, lag, policy, add) -> status; LAG may be huge, POLICY is a
+ * number of enum ld_policy; with ADD, besides what it follows. */
 static int l_follow(lua_State *L)
 {
     struct ld_channel *ch = check_log(L);
@@ -158,23 +159,26 @@ static int l_follow(lua_State *L)
         ld_conn_find(ld_vm_of(L)->pool, (int64_t)luaL_checknumber(L, 2));
     double lag = luaL_checknumber(L, 3);
     int policy = (int)luaL_checkinteger(L, 4);
+    uint64_t most = lag < 0x1p53 ? (uint64_t)lag : UINT64_MAX;
+    enum ld_policy p = (enum ld_policy)policy;
 
     luaL_argcheck(L, policy >= LD_SKIP && policy <= LD_QUIT, 4, "policy");
-    return push_status(
-        L,
-        c ? ld_channel_follow(ch, c, lag < 0x1p53 ? (uint64_t)lag : UINT64_MAX,
-                              (enum ld_policy)policy)
-          : LD_CLOSED);
+    if (!c)
+        return push_status(L, LD_CLOSED);
+    if (lua_toboolean(L, 5))
+        return push_status(L, ld_channel_join(ch, c, most, p));
+    return push_status(L, ld_channel_follow(ch, c, most, p));
 }
 
-/* core.unfollow(handle) */
+/* log:unfollow(handle) */
 static int l_unfollow(lua_State *L)
 {
+    struct ld_channel *ch = check_log(L);
     struct ld_conn *c =
-        ld_conn_find(ld_vm_of(L)->pool, (int64_t)luaL_checknumber(L, 1));
+        ld_conn_find(ld_vm_of(L)->pool, (int64_t)luaL_checknumber(L, 2));
 
     if (c)
-        ld_channel_forget(c);
+        ld_channel_leave(ch, c);
     return 0;
 }
 
@@ -189,8 +193,8 @@ static int l_range(lua_State *L)
     return 3;
 }
 
-/* log:entry(i) -> its bytes as a string, is it the newest mark; nothing when
- * it is not there. */
+/* log:entry(i) -> its bytes as a string, is it a mark; nothing when it is
+ * not there. */
 static int l_entry(lua_State *L)
 {
     const struct ld_channel *ch = check_log(L);
@@ -201,7 +205,7 @@ static int l_entry(lua_State *L)
         return 0;
     e = ld_channel_entry(ch, (uint64_t)n);
     lua_pushlstring(L, (const char *)e->blob->data + e->off, e->len);
-    lua_pushboolean(L, ch->mark == (uint64_t)n);
+    lua_pushboolean(L, e->mark);
     return 2;
 }
 
@@ -231,6 +235,27 @@ static int l_stats(lua_State *L)
     return 1;
 }
 
+/* log:place(handle) -> { behind=, sent=, skipped=, lost=, waiting= } of the
+ * connection as a follower; nil when it is none */
+static int l_place(lua_State *L)
+{
+    const struct ld_channel *ch = check_log(L);
+    struct ld_conn *c =
+        ld_conn_find(ld_vm_of(L)->pool, (int64_t)luaL_checknumber(L, 2));
+    const struct ld_follower *f = c ? ld_channel_find(ch, c) : NULL;
+
+    if (!f)
+        return 0;
+    lua_createtable(L, 0, 6);
+    set_number(L, "behind", (double)ld_follower_behind(f));
+    set_number(L, "sent", (double)ld_follower_sent(f));
+    set_number(L, "skipped", (double)f->skipped);
+    set_number(L, "lost", (double)f->lost);
+    lua_pushboolean(L, f->waits);
+    lua_setfield(L, -2, "waiting");
+    return 1;
+}
+
 /* As conn:close("lag") does. */
 static void on_lagged(void *ctx, struct ld_conn *c)
 {
@@ -246,13 +271,12 @@ static void on_lagged(void *ctx, struct ld_conn *c)
 }
 
 static const luaL_Reg log_methods[] = {
-    {"limit", l_limit},   {"publish", l_publish}, {"preamble", l_preamble},
-    {"finish", l_finish}, {"cut", l_cut},         {"follow", l_follow},
-    {"range", l_range},   {"entry", l_entry},     {"stats", l_stats},
-    {NULL, NULL}};
+    {"limit", l_limit},   {"publish", l_publish},   {"preamble", l_preamble},
+    {"finish", l_finish}, {"cut", l_cut},           {"follow", l_follow},
+    {"range", l_range},   {"entry", l_entry},       {"stats", l_stats},
+    {"place", l_place},   {"unfollow", l_unfollow}, {NULL, NULL}};
 
-static const luaL_Reg channel[] = {
-    {"channel", l_channel}, {"unfollow", l_unfollow}, {NULL, NULL}};
+static const luaL_Reg channel[] = {{"channel", l_channel}, {NULL, NULL}};
 
 void ld_lib_channel(lua_State *L)
 {

@@ -189,6 +189,7 @@ void ld_lib_task(lua_State *L);
 void ld_lib_bus(lua_State *L);
 void ld_lib_dial(lua_State *L);
 void ld_lib_channel(lua_State *L);
+void ld_lib_crypto(lua_State *L);
 void ld_lib_world(lua_State *L);
 
 #endif

@@ -16,7 +16,8 @@ local slice_leaf, slice_arg = leaf.slice, leaf.slice_arg
 local make_key, slice_key = leaf.key, leaf.slice_key
 local buffer_size, buffer_bytes, buffer_arg = leaf.buffer_size, leaf.buffer_bytes, leaf.buffer_arg
 local buffer_new, buffer_free, buffer_write = leaf.buffer_new, leaf.buffer_free, leaf.buffer_write
-local buffer_put, buffer_put_args, buffer_seal = leaf.buffer_put, leaf.buffer_put_args, leaf.buffer_seal
+local buffer_put, buffer_put_args = leaf.buffer_put, leaf.buffer_put_args
+local buffer_seal, buffer_clear = leaf.buffer_seal, leaf.buffer_clear
 local ffi_string, istype = ffi.string, ffi.istype
 local status = api.status
 
@@ -25,6 +26,8 @@ ffi.cdef [[
   struct ld_buffer { const double handle; };
 ]]
 local Slice, Buffer = ffi.typeof "struct ld_slice", ffi.typeof "struct ld_buffer"
+
+local formats -- linedancer.format, which requires this module
 
 local MESSAGE = {
   [status.BUSY] = "the buffer is sealed",
@@ -83,7 +86,8 @@ local function readers(locate)
 
   --- Decode FORMAT at POS (default 1): values, then the position after them.
   function methods:unpack(format, pos)
-    return require("linedancer.format").of(format):unpack(tostring(self), pos)
+    formats = formats or require "linedancer.format"
+    return formats.of(format):unpack(tostring(self), pos)
   end
 
   return methods
@@ -171,6 +175,14 @@ function buffer_methods:keep()
   return self
 end
 
+--- Empty the buffer for new bytes, also one that is sealed. What was written, published or put elsewhere stays as it
+-- was; whoever was sent the buffer itself as a message finds it changed. To use one buffer again and again costs less
+-- than many. Returns the buffer.
+function buffer_methods:clear()
+  buffer_clear(W, self.handle)
+  return self
+end
+
 --- Append bytes I to J (default all) of X: a string, slice, buffer or blob. Larger pieces are shared, not copied.
 -- Raises `limit` above the buffer's maximum, `busy` once it is sealed. Returns the buffer.
 function buffer_methods:put(x, i, j)
@@ -198,7 +210,8 @@ end
 
 --- Append values encoded by FORMAT. Raises as put() does, and for values that do not fit. Returns the buffer.
 function buffer_methods:pack(format, ...)
-  require("linedancer.format").of(format):pack_into(self, ...)
+  formats = formats or require "linedancer.format"
+  formats.of(format):pack_into(self, ...)
   return self
 end
 

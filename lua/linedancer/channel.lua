@@ -17,13 +17,13 @@ local suggest = require "linedancer.suggest"
 
 local M = {}
 
-local W, core, status, leaf = api.vm, api.core, api.status, api.struct
+local W, status, leaf = api.vm, api.status, api.struct
 local set_arg = bytes.set_arg
 local Channel = registry.Channel
 
 local NAME_MAX, BLOB_MAX, PREAMBLE_VALUES = 240, 8 * 2 ^ 20, 4096
 local POLICIES = { skip = 0, drop = 1, close = 2 }
-local following = {} -- channel by connection
+local following = {} -- by connection: its channels, in the order in which it began
 
 local spread -- how channels span workers; nil in a single process
 
@@ -55,16 +55,21 @@ local function check_keys(opts, known)
 end
 
 local function set_limits(channel, opts)
-  check_keys(opts, { "bytes", "items", "merge" })
+  check_keys(opts, { "bytes", "items", "merge", "places" })
   local limits = channel.limits
   limits.bytes = number(opts, "bytes", 1, 2 ^ 30) or limits.bytes
   limits.items = number(opts, "items", 1, 2 ^ 24) or limits.items
   limits.merge = number(opts, "merge", 0, 60) or limits.merge
-  if not spread or spread.is_home(channel) then channel.log:limit(limits.bytes, limits.items, limits.merge) end
+  limits.places = opts.places or limits.places
+  if limits.places ~= "any" and limits.places ~= "marks" then
+    error("places: 'any' or 'marks' expected, got " .. tostring(opts.places), 3)
+  end
+  if not spread or spread.is_home(channel) then registry.limit(channel, limits) end
 end
 
 --- The channel called NAME: the same object for the same name. OPTS: bytes (4 MB) and items (10,000) that its log keeps
--- at most, merge (0): seconds that blobs wait to be sent together. The options last given in the worker where the
+-- at most, merge (0): seconds that blobs wait to be sent together; places: "any", or "marks": nobody begins but at a
+-- mark, and who finds none, or loses its place, waits for the next one. The options last given in the worker where the
 -- channel has its home hold; elsewhere they are for when it moves there.
 function M.get(name, opts)
   if type(name) ~= "string" or #name < 1 or #name > NAME_MAX then
@@ -146,6 +151,13 @@ function Channel:close()
   self:tell_closed()
 end
 
+--- What the log of this worker has from its newest mark on, oldest first: an array of { a string, is it a mark }.
+function Channel:recent()
+  local list, _, head, first = {}, self.log:range()
+  for i = first, head - 1 do list[#list + 1] = { self.log:entry(i) } end
+  return list
+end
+
 --- Numbers of the channel in this worker: items, bytes in its log; tail, head: numbers of its oldest and its next blob;
 -- followers, published; how often followers skipped, dropped blobs, were closed; lost: blobs that they passed over so.
 function Channel:stats()
@@ -162,45 +174,74 @@ function Channel:let_go()
   if spread then spread.let_go(self) end
 end
 
-local function leave(conn)
-  local channel = following[conn]
-  if not channel then return end
-  following[conn], channel.followers[conn] = nil, nil
+local function leave(conn, channel)
+  local list = following[conn]
+  for i = #list, 1, -1 do
+    if list[i] == channel then table.remove(list, i) end
+  end
+  if not list[1] then following[conn] = nil end
+  channel.followers[conn] = nil
   channel.count = channel.count - 1
   channel.used = true
 end
 
+local function leave_all(conn)
+  while following[conn] do leave(conn, following[conn][1]) end
+end
+
 local function join(conn, channel)
-  leave(conn)
-  following[conn], channel.followers[conn] = channel, true
+  following[conn] = following[conn] or {}
+  table.insert(following[conn], channel)
+  channel.followers[conn] = true
   channel.count = channel.count + 1
-  release.add(conn, leave)
+  release.add(conn, leave_all)
   if spread then spread.wanted(channel) end
 end
 
---- Have CONN follow CHANNEL (or the one of that name) instead of what it followed. OPTS: lag, the bytes that it may be
+--- Have CONN follow CHANNEL (or the one of that name) instead of what it followed, or, with add = true in OPTS, besides
+-- it: at most 16, whose blobs come whole and in no order among channels. OPTS: lag, the bytes that it may be
 -- behind (any number that the log holds); policy, when it is more or falls off the log: "skip" (to the newest mark, or
 -- the end; the default), "drop" (what is over its lag), "close" (the connection, with the reason "lag"). Following the
 -- same channel again only sets these. Nothing happens when CONN has ended. Returns the channel.
 function M.follow(conn, channel, opts)
   if getmetatable(channel) ~= Channel then channel = M.get(channel) end
   opts = opts or {}
-  check_keys(opts, { "lag", "policy" })
+  check_keys(opts, { "lag", "policy", "add" })
   local lag, policy = number(opts, "lag", 0, 2 ^ 53) or math.huge, POLICIES[opts.policy or "skip"]
   if not policy then error("policy: 'skip', 'drop' or 'close' expected, got " .. tostring(opts.policy), 2) end
   if leaf.alive(W, conn[1]) == 0 then return channel end
   registry.touch(channel)
-  local st = channel.log:follow(conn[1], lag, policy)
+  local st = channel.log:follow(conn[1], lag, policy, opts.add)
   if st == status.CLOSED then return channel end
+  if st == status.LIMIT then error(errors.new("limit", "a connection follows too many channels", conn), 2) end
   if st ~= 0 then error(errors.new(status[st], nil, conn), 2) end
-  if following[conn] ~= channel then join(conn, channel) end
+  local known = channel.followers[conn]
+  for _, other in ipairs(opts.add and {} or { unpack(following[conn] or {}) }) do
+    if other ~= channel then leave(conn, other) end
+  end
+  if not known then join(conn, channel) end
   return channel
 end
 
---- Have CONN follow nothing. A blob that it was sent in part still goes out whole.
-function M.unfollow(conn)
-  core.unfollow(conn[1])
-  leave(conn)
+--- Have CONN follow CHANNEL no more, or, without one, nothing. A blob that it was sent in part still goes out whole.
+function M.unfollow(conn, channel)
+  for _, known in ipairs { unpack(following[conn] or {}) } do
+    if not channel or known == channel then
+      known.log:unfollow(conn[1])
+      leave(conn, known)
+    end
+  end
+end
+
+--- Where CONN is in CHANNEL, or, without one, in that which it has followed longest: { channel = its name, behind =
+-- bytes that it has still to be sent, sent = bytes of it that were, skipped = times that it lost its place, lost =
+-- blobs that it missed so, waiting = true while it waits for a mark }. Nil when it does not follow it. What was sent
+-- may still be in conn.unsent.
+function M.following(conn, channel)
+  channel = channel or following[conn] and following[conn][1]
+  local place = channel and channel.log:place(conn[1])
+  if place then place.channel = channel.name end
+  return place
 end
 
 return M

@@ -232,6 +232,21 @@ function conn:timeout(state, seconds)
   leaf.timeout(W, self[1], known.index, t.idle or math.huge, t.total or math.huge)
 end
 
+--- Have the kernel acknowledge what comes at once (ON), or up to 40 ms later, as it likes (false). For the setup of
+-- peers that send their messages in small pieces, each held back until the one before is acknowledged (Nagle's
+-- algorithm). Costs a system call a turn. Does nothing for what is no TCP.
+function conn:quick_ack(on)
+  leaf.quick_ack(W, self[1], on and 1 or 0)
+end
+
+--- Have the kernel take at most COUNT bytes (above 0; nil for the system's default) that it has not sent yet: what a
+-- slow peer does not take is then here, in conn.unsent or in a channel's log, where it can be skipped. Does nothing for
+-- what is no TCP.
+function conn:notsent_lowat(count)
+  if count ~= nil then check_size(count) end
+  leaf.notsent_lowat(W, self[1], count or 0)
+end
+
 --- Half-close: what is queued still goes out, then the peer sees our end. Reading goes on.
 function conn:shutdown()
   leaf.shutdown(W, self[1])

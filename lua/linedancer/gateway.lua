@@ -49,10 +49,20 @@ local function load_all(config)
   return parts, loaded
 end
 
-local function start(definitions)
+-- The options of each listener in PARTS whose handler is DEFINITION.
+local function options_of(definition, parts)
+  local list = {}
+  for _, part in ipairs(parts) do
+    if part.definition == definition then list[#list + 1] = part.machine.options end
+  end
+  return list
+end
+
+-- A handler's start is given an array: the options of each of its listeners.
+local function start(definitions, parts)
   for _, definition in ipairs(definitions) do
     if definition.start then
-      local ok, err = pcall(definition.start)
+      local ok, err = pcall(definition.start, options_of(definition, parts))
       if not ok then return nil, ("%s: start: %s"):format(definition.file, tostring(err)) end
     end
   end
@@ -94,7 +104,7 @@ local function prepare(config)
   local parts, definitions = load_all(config)
   if not parts then return nil, definitions end
   if core.role() == "worker" then core.join(JOIN_SECONDS) end
-  local ok, message = start(definitions)
+  local ok, message = start(definitions, parts)
   for i, listener in ipairs(config.listen) do
     if ok then ok, message = open(listener, parts[i]) end
   end

@@ -18,7 +18,8 @@ local KEYS = {
 }
 for _, name in ipairs(HOOKS) do KEYS[name] = true end
 
-local SCALAR = { string = true, number = true, boolean = true, table = true }
+-- A function is a default of a hook: the config then gives another one, which each worker has for itself.
+local DEFAULTS = { string = true, number = true, boolean = true, table = true, ["function"] = true }
 
 local M = { KEYS = KEYS, LIMITS = LIMITS }
 
@@ -107,8 +108,8 @@ local function options_of(options)
     if type(name) ~= "string" then
       refuse("options must be named: { greeting = \"OK\" }; it has a key that is %s", shape.describe(name))
     end
-    if not SCALAR[type(default)] then
-      refuse("%s must have a string, number, boolean or table as its default, not %s", at("options", name),
+    if not DEFAULTS[type(default)] then
+      refuse("%s must have a string, number, boolean, table or function as its default, not %s", at("options", name),
         shape.describe(default))
     end
   end

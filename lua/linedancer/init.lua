@@ -14,6 +14,7 @@ require "linedancer.machine"
 
 local M = {
   version = api.core.version, counter = counters.get, log = require "linedancer.log",
+  crypto = require "linedancer.crypto",
   spawn = tasks.spawn, permanent = tasks.permanent, every = tasks.every, sleep = tasks.sleep,
   receive = mailbox.receive, postpone = mailbox.postpone, wait = require "linedancer.wait",
   self = message.self, send = message.send, call = message.call, reply = message.reply,

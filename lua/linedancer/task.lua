@@ -15,6 +15,7 @@ local order = require "linedancer.order"
 local park = require "linedancer.park"
 local release = require "linedancer.release"
 local source = require "linedancer.handler.source"
+local topic = require "linedancer.topic"
 
 --- of_conn: what connections can do with tasks and timers.
 local M = { of_conn = {} }
@@ -26,7 +27,7 @@ local of_conn = M.of_conn
 local INTENSITY, PERIOD = 10, 60
 local LIMITS = { mailbox = 1000, frame = 2 ^ 20, output = 0, linger = 0 }
 
-local methods, facts = {}, { id = id.of }
+local methods, facts = { subscribe = topic.subscribe, unsubscribe = topic.unsubscribe }, { id = id.of }
 local machine = { name = "task", names = {}, states = {}, options = {}, limits = LIMITS, version = 1 }
 
 -- conn[10], of a connection: { count = its living tasks, joiners }; of a task: what it is (see make).

@@ -9,6 +9,7 @@ describe("examples/gateway.lua", function()
       assert.equal("127.0.0.1", listener.address.host)
       offered[listener.address.port] = listener.handler
     end
-    assert.same({ [7000] = "echo", [7001] = "greeter", [7002] = "line", [6380] = "resp" }, offered)
+    assert.same({ [7000] = "echo", [7001] = "greeter", [7002] = "line", [6380] = "resp", [1935] = "rtmp" },
+      offered)
   end)
 end)

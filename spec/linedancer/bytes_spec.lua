@@ -195,6 +195,18 @@ describe("a buffer", function()
     end
   end)
 
+  it("is used again after clear(), and what was put elsewhere stays", function()
+    for _, size in ipairs { 3, 5000, 200000 } do
+      local buffer, other = ld.buffer(), ld.buffer()
+      other:put(buffer:put(("a"):rep(size)))
+      assert.equal(0, #buffer:clear())
+      assert.equal("b", tostring(buffer:put "b"))
+      buffer:keep()
+      assert.equal("c", tostring(buffer:clear():put "c"))
+      assert.equal(("a"):rep(size), tostring(other))
+    end
+  end)
+
   it("may be read while it grows", function()
     local b = ld.buffer()
     for i = 1, 3000 do

@@ -52,6 +52,17 @@ describe("a channel", function()
     assert.has_error(function() channel.get(7) end)
   end)
 
+  it("tells what it has since the newest mark", function()
+    local ch = fresh()
+    assert.same({}, ch:recent())
+    ch:publish "early "
+    ch:publish("one ", true)
+    ch:publish(bytes.buffer():put "two")
+    assert.same({ { "one ", true }, { "two", false } }, ch:recent())
+    ch:close()
+    assert.same({}, ch:recent())
+  end)
+
   it("sends every kind of bytes to all who follow, in order", function()
     local ch = fresh()
     local a, b = listener(ch), listener(ch.name)

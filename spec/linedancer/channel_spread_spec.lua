@@ -119,6 +119,21 @@ describe("channels across workers", function()
     assert.equal("other b", sent(listener(w2, "x"))) -- the empty mark is known here
   end)
 
+  it("have those who waited for a mark begin at the first, wherever they are", function()
+    local opts = { places = "marks" }
+    for _, worker in ipairs(world.workers) do worker.channel.get("x", opts) end
+    local far, here = listener(w2, "x"), listener(w1, "x")
+    local ch = w1.channel.get "x"
+    ch:preamble "head "
+    for i = 1, 3 do
+      ch:publish("no ")
+      ch:publish("key" .. i .. " ", true)
+    end
+    assert.equal("head key1 no key2 no key3 ", sent(here))
+    assert.equal("head key1 no key2 no key3 ", sent(far))
+    assert.equal("head key3 ", sent(listener(w3, "x")))
+  end)
+
   it("bring what several publish at once into one order", function()
     local a, b, c = listener(w1, "x"), listener(w2, "x"), listener(w3, "x")
     for i = 1, 9 do

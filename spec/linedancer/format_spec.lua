@@ -45,6 +45,22 @@ describe("Format:unpack", function()
     assert.equal("varint", err.code)
   end)
 
+  it("has one NaN, whatever bits a peer sends for it", function()
+    for _, case in ipairs {
+      { ">d", "\255\255\255\255\255\255\255\255" }, { ">d", "\255\254\128\0\0\0\0\1" },
+      { "<d", "\1\2\3\4\5\6\252\255" }, { ">d", "\127\240\0\0\0\0\0\1" }, { ">f", "\255\255\255\255" },
+      { "<f", "\255\255\191\255" },
+    } do
+      local value = ld.format(case[1]):unpack(case[2])
+      assert.equal("number", type(value))
+      assert.is_true(value ~= value)
+      local seen = {}
+      t.play(function(conn) seen[1] = conn:unpack(case[1]) end, { case[2] })
+      assert.equal("number", type(seen[1]))
+    end
+    assert.equal(-math.huge, (ld.format(">d"):unpack "\255\240\0\0\0\0\0\0"))
+  end)
+
   it("takes slices, buffers and blobs", function()
     assert.same({ 0x6162, 3 }, { ld.format(">I2"):unpack(ld.blob "abc") })
     assert.same({ 0x6263, 4 }, { ld.format(">I2"):unpack(ld.buffer():put("a"):put "bc", 2) })

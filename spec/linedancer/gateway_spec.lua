@@ -28,7 +28,8 @@ describe("gateway", function()
       ["good.lua"] = "return { states = { a = function() end }, options = { x = 1 }, limits = { frame = 50 } }",
       ["bad.lua"] = "return { states = {} }",
       ["starts.lua"] = "STARTED = (STARTED or 0) + 1; return { states = { a = function() end }, "
-        .. "start = function() _G.started = (_G.started or 0) + 1 end }",
+        .. "options = { x = 1 }, start = function(options) _G.started = (_G.started or 0) + 1; "
+        .. "_G.given = options end }",
       ["fails.lua"] = "return { states = { a = function() end }, start = function() error 'no luck' end }",
     }
   end)
@@ -75,9 +76,12 @@ describe("gateway", function()
 
   it("loads and starts a handler once, however many listeners share it", function()
     _G.started = nil
-    run(config("starts.lua", "starts.lua"))
+    local c = config("starts.lua", "good.lua", "starts.lua")
+    c.listen[3].options.x = 5
+    run(c)
     assert.equal(1, _G.started)
-    _G.started = nil
+    assert.same({ { x = 1 }, { x = 5 } }, _G.given)
+    _G.started, _G.given = nil, nil
   end)
 
   for name, text in pairs {

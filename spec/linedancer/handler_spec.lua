@@ -176,9 +176,19 @@ describe("a handler's options", function()
       select(2, handler.options(handler.define(fn, "echo"), { x = 1 })), 1, true)
   end)
 
+  it("may be functions, where the default is one", function()
+    local hooked = handler.define(two { options = { ask = fn } }, "hooked")
+    local function other() end
+    assert.equal(fn, handler.options(hooked, nil).ask)
+    assert.equal(other, handler.options(hooked, { ask = other }).ask)
+    assert.matches("option 'ask' must be a function, not the string 'x'",
+      select(2, handler.options(hooked, { ask = "x" })), 1, true)
+  end)
+
   it("have a name and plain data as their default", function()
     refused(two { options = { "x" } }, "options must be named")
-    refused(two { options = { f = fn } }, "options.f must have a string, number, boolean or table as its default")
+    refused(two { options = { c = coroutine.create(fn) } },
+      "options.c must have a string, number, boolean, table or function as its default, not a thread")
     refused(two { options = 5 }, "options must be a table, not 5")
   end)
 end)

@@ -2,7 +2,9 @@
 local bytes = require "linedancer.bytes"
 local counter = require "linedancer.counter"
 local id = require "linedancer.id"
+local core = require("linedancer.api").core
 local logged = require "spec.support.logged"
+local mailbox = require "linedancer.mailbox"
 local patterns = require "linedancer.topic.pattern"
 local t = require "linedancer.testing"
 local tasks = require "linedancer.task"
@@ -22,6 +24,26 @@ local function matches(pattern, text)
   end
   return #l == #p
 end
+
+describe("a task", function()
+  after_each(tasks.cancel_all)
+
+  it("subscribes as a connection does", function()
+    local heard = {}
+    local task = tasks.spawn(function()
+      while true do heard[#heard + 1] = select(2, mailbox.receive()) end
+    end)
+    task:subscribe "a/+"
+    core.settle()
+    topic.publish("a/b", "one")
+    topic.publish("b/b", "other")
+    core.settle()
+    task:unsubscribe "a/+"
+    topic.publish("a/b", "two")
+    core.settle()
+    assert.same({ "one" }, heard)
+  end)
+end)
 
 describe("patterns", function()
   after_each(tasks.cancel_all)

@@ -1,5 +1,5 @@
 --- The gateway under measurement: BENCH_WORKERS workers, by default 1, and the one handler that BENCH_HANDLER names;
--- proxy forwards to BENCH_BACKEND, rtmp merges what it sends over BENCH_MERGE seconds.
+-- proxy forwards to BENCH_BACKEND, and rtmp merges over BENCH_MERGE milliseconds.
 --
 --   BENCH_HANDLER=tests/bench/handlers/echo.lua build/linedancer run tests/bench/gateway.lua
 local backend, merge = os.getenv "BENCH_BACKEND", os.getenv "BENCH_MERGE"
@@ -11,7 +11,7 @@ return {
     {
       "127.0.0.1:0",
       handler = os.getenv "BENCH_HANDLER" or "tests/bench/handlers/echo.lua",
-      options = backend and { upstream = backend } or merge and { merge = tonumber(merge) },
+      options = backend and { upstream = backend } or merge and { merge = merge / 1000 } or nil,
     },
   },
 }

@@ -110,8 +110,8 @@ function M.begin(channel, task)
   local limits = channel.limits
   epochs = epochs + 1
   tenures[channel.name] = task
+  registry.limit(channel, limits)
   channel.log:finish()
-  channel.log:limit(limits.bytes, limits.items, limits.merge)
   channel.home, channel.replicas, channel.joining = bus.slot, {}, nil
   channel.epoch = ("%d.%d.%d"):format(bus.slot, bus.incarnation, epochs)
   channel.origin = select(2, channel.log:range())

@@ -11,7 +11,7 @@ local M = {}
 local core = api.core
 
 local SWEEP = 60 -- seconds
-local DEFAULTS = { bytes = 4 * 2 ^ 20, items = 10000, merge = 0 }
+local DEFAULTS = { bytes = 4 * 2 ^ 20, items = 10000, merge = 0, places = "any" }
 
 --- The class of channels; linedancer.channel adds its methods.
 M.Channel = { __name = "linedancer.channel" }
@@ -60,14 +60,15 @@ function M.find(name) return known[name] end
 
 --- The channel called NAME, made now if need be.
 --
--- { name, log = the core's, limits = { bytes, items, merge }, followers = { [conn] = true }, count = their number,
+-- { name, log = the core's, limits = { bytes, items, merge, places }, followers = { [conn] = true }, count = theirs,
 --   used = since the last sweep }
 function M.get(name)
   local channel = known[name]
   if not channel then
-    local limits = { bytes = DEFAULTS.bytes, items = DEFAULTS.items, merge = DEFAULTS.merge }
+    local limits = {}
+    for key, value in pairs(DEFAULTS) do limits[key] = value end
     channel = setmetatable({
-      name = name, limits = limits, log = core.channel(limits.bytes, limits.items, limits.merge),
+      name = name, limits = limits, log = core.channel(limits.bytes, limits.items, limits.merge, false),
       followers = {}, count = 0,
     }, M.Channel)
     known[name] = channel
@@ -88,6 +89,11 @@ bus.on_reset(function()
   end
   active = {}
 end)
+
+--- The limits of CHANNEL hold in its log here.
+function M.limit(channel, limits)
+  channel.log:limit(limits.bytes, limits.items, limits.merge, limits.places == "marks")
+end
 
 --- Iterate over the channels that are known: name, channel.
 function M.each() return pairs(known) end

@@ -78,12 +78,12 @@ bus.on("channel.open", function(from, name, number, epoch, limits, head, at)
   local channel = at_home(from, name)
   if not channel or channel.join ~= number or not (channel.joining or channel.epoch) then return end
   local goes_on = channel.epoch == epoch
+  registry.limit(channel, limits)
   if not goes_on then
     channel.log:finish()
   elseif at ~= channel.expected then
     channel.log:cut()
   end
-  channel.log:limit(limits.bytes, limits.items, limits.merge)
   if head ~= (goes_on and channel.head or "") then channel:greet(head) end
   channel.epoch, channel.head, channel.expected, channel.joining = epoch, head, at, nil
 end)

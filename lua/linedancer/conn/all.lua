@@ -10,7 +10,7 @@ local methods, facts = conns.methods, conns.facts
 
 methods.spawn, methods.join, methods.timer = tasks.of_conn.spawn, tasks.of_conn.join, tasks.of_conn.timer
 methods.subscribe, methods.unsubscribe = topic.subscribe, topic.unsubscribe
-methods.follow, methods.unfollow = channel.follow, channel.unfollow
+methods.follow, methods.unfollow, methods.following = channel.follow, channel.unfollow, channel.following
 
 --- A text by which it can be sent to, in all workers; no other connection of the gateway's life has the same.
 facts.id = id.of

@@ -61,11 +61,11 @@ function M.finish()
   plays, started, dials = {}, {}, {}
 end
 
-local function start(handler)
+local function start(handler, options)
   local hook = type(handler) == "table" and handler.start
   if not hook or started[handler] then return end
   started[handler] = true
-  local ok, err = pcall(hook)
+  local ok, err = pcall(hook, { options })
   if not ok then error("start: " .. tostring(err), 0) end
 end
 
@@ -75,7 +75,7 @@ function ops.open(number, handler, opts)
   if handler.origin then handler = origin.load(handler.origin) else handler = handler.value end
   local play, message = stage.make(handler, opts)
   if not play then error(message, 0) end
-  start(handler)
+  start(handler, play.machine.options)
   plays[number] = play
   return play.machine.handle
 end

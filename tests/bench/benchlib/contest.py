@@ -7,7 +7,7 @@ import statistics
 
 from . import measure, servers
 from .processes import Failure
-from .report import BEST_PEER
+from .report import BEST_PEER, goals
 from .servers import Missing
 
 IDLE_ROUNDS = 3
@@ -61,7 +61,7 @@ def start(result, prepare, progress):
 def schedule(results, turns):
     """The first and ours in turn; then the first and each peer, twice. Where
     peers set the goal, all are measured as often as ours."""
-    if any(r.entrant.goal == BEST_PEER for r in results):
+    if any(BEST_PEER in goals(r.entrant) for r in results):
         return results * turns + [results[0]]
     ours = [r for r in results[1:] if r.entrant.peer == "linedancer"]
     peers = [r for r in results[1:] if r not in ours]

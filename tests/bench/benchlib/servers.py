@@ -14,7 +14,8 @@ BENCH = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(os.path.dirname(BENCH))
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build"))
 PEERS = os.path.join(BENCH, "peers")
-NGINX_MODULE = "/usr/lib/nginx/modules/ngx_%s_module.so"
+NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
+NGINX_RTMP = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
 PORT = r"^port (\d+)"
 PORT_OF_LISTENER = r'^(?=.*listening).*address="?127\.0\.0\.1:(\d+)'
 
@@ -213,40 +214,40 @@ def proxy_haproxy(_mode):
     return proxied(start_proxy)
 
 
-def nginx(kind, config, **values):
-    """An nginx with the module KIND and that of its configurations."""
+def nginx(template, module, package, **values):
+    """nginx with a config in which @NAME@ stands for a value."""
     need("nginx", "nginx")
-    module = NGINX_MODULE % kind
     if not os.path.exists(module):
-        raise Missing("not installed: libnginx-mod-" + kind)
-    port = processes.free_port()
-    with open(os.path.join(PEERS, config)) as file:
+        raise Missing("not installed: " + package)
+    own = processes.free_port()
+    with open(os.path.join(PEERS, template)) as file:
         text = file.read()
-    for name, value in dict(values, LISTEN=port, MODULE=module,
-                            SCRATCH=_scratch.name).items():
+    values.update(LISTEN=own, MODULE=module, SCRATCH=_scratch.name)
+    for name, value in values.items():
         text = text.replace("@%s@" % name, str(value))
-    path = os.path.join(_scratch.name, config)
-    with open(path, "w") as file:
+    config = os.path.join(_scratch.name, template)
+    with open(config, "w") as file:
         file.write(text)
-    process = Process(["nginx", "-e", "stderr", "-c", path])
-    process.wait_to_listen(port)
-    return Server(process, port)
+    process = Process(["nginx", "-e", "stderr", "-c", config])
+    process.wait_to_listen(own)
+    return Server(process, own)
 
 
 def proxy_nginx(_mode):
-    return proxied(lambda port: nginx("stream", "nginx.conf", BACKEND=port))
+    return proxied(lambda port: nginx(
+        "nginx.conf", NGINX_STREAM, "libnginx-mod-stream", BACKEND=port))
 
 
-def rtmp_raw(mode):
-    return started([program("rtmp_raw"), str(mode)])
+def rtmp_raw(merge):
+    return started([program("rtmp_raw"), merge])
 
 
-def rtmp_linedancer(mode):
-    return linedancer("rtmp", env={"BENCH_MERGE": str(mode / 1000)})
+def rtmp_linedancer(merge):
+    return linedancer("rtmp", env={"BENCH_MERGE": merge})
 
 
 def rtmp_nginx(_mode):
-    return nginx("rtmp", "nginx_rtmp.conf")
+    return nginx("nginx_rtmp.conf", NGINX_RTMP, "libnginx-mod-rtmp")
 
 
 START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,

@@ -90,7 +90,7 @@ class Gateway:
             if "return" in handler:
                 entry["handler"] = self.write(f"handler{number}.lua", handler)
             elif "/" not in handler:
-                entry["handler"] = bundled(handler)
+                entry["handler"] = bundled(handler.replace(".", "/"))
             address = entry.pop("address", "127.0.0.1:0")
             address = address.replace("{dir}", str(self.directory))
             pairs = [f"{key} = {lua(item)}" for key, item in entry.items()]
