@@ -150,8 +150,7 @@ static inline const char *rtmp_header(struct rtmp_stream *s, const uint8_t *p,
     return NULL;
 }
 
-static inline void rtmp_open(const struct rtmp_reader *r,
-                             struct rtmp_stream *s)
+static inline void rtmp_open(const struct rtmp_reader *r, struct rtmp_stream *s)
 {
     s->open = true;
     s->got = 0;
@@ -263,15 +262,19 @@ static inline const char *rtmp_read(struct rtmp_reader *r, const uint8_t *p,
     size_t k;
 
     while (n > 0 && !wrong) {
-        if (r->piece > 0) {
-            k = r->piece < n ? r->piece : n;
-            rtmp_piece(r, p, (uint32_t)k);
-        } else {
+        if (r->piece == 0) {
             k = rtmp_read_header(r, p, n, &wrong);
+            p += k;
+            n -= k;
+            if (wrong)
+                break;
         }
+        k = r->piece < n ? r->piece : n;
+        if (k > 0)
+            rtmp_piece(r, p, (uint32_t)k);
         p += k;
         n -= k;
-        if (!wrong && r->at && r->at->open && r->at->got == r->at->size)
+        if (r->at && r->at->open && r->at->got == r->at->size)
             wrong = rtmp_end(r);
     }
     return wrong;

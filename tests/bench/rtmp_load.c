@@ -1,133 +1,48 @@
 /* rtmp_load.c -- publishes streams in real time and plays them many times over.
  *
- * One thread, one epoll.  Every viewer reads every chunk, and each message of
- * media has to follow its predecessor: with the next number, of the size it
- * was published with, and as much later as it was published.  At the end each
- * viewer must have been sent all, and each publisher's last command answered.
+ * One thread, one epoll.  At the end each viewer must have been sent all that
+ * was published since it began, and each publisher's last command answered, so
+ * that a server has read everything.
  */
 #define _GNU_SOURCE
-#include "histogram.h"
-#include "rtmp_media.h"
 #include "rtmp_options.h"
-#include "rtmp_peer.h"
+#include "rtmp_viewer.h"
 
 #include <sys/resource.h>
 
-enum { EVENTS = 64, INPUT = 1 << 18, TICK_MS = 200 };
-
-struct load;
-
-struct publisher {
-    struct peer peer;
-    struct load *load;
-    uint32_t number;
-    double start; /* seconds of the monotonic clock; 0 before it may */
-    uint32_t serial[MEDIA_TRACKS];
-    uint32_t last[MEDIA_TRACKS]; /* time of the track's last message */
-};
-
-struct viewer {
-    struct peer peer;
-    struct load *load;
-    struct publisher *of;
-    bool seen[MEDIA_TRACKS];
-    uint32_t next[MEDIA_TRACKS];
-    uint32_t offset[MEDIA_TRACKS]; /* of its time to the publisher's */
+enum {
+    EVENTS = 64,
+    INPUT = 1 << 22,
+    CHECK_EVERY = 16, /* of the viewers of a stream, one reads to the end */
+    TICK_MS = 200
 };
 
 struct load {
     struct rtmp_options options;
     int epoll;
     bool stopped;
-    unsigned live;      /* publishers that may publish */
-    unsigned playing;   /* viewers that have seen both tracks */
-    uint64_t bytes;     /* to all viewers */
-    uint64_t published; /* messages */
-    uint64_t heard;     /* when the last bytes came */
+    uint64_t bytes; /* to all viewers */
     struct publisher *publishers;
     struct viewer *viewers;
     struct histogram delay; /* from publishing to arrival */
     uint8_t *input, *body;
 };
 
-static double seconds_now(void)
+static uint64_t published(const struct load *l)
 {
-    return (double)now_ns() / 1e9;
-}
+    uint64_t sum = 0;
+    unsigned i;
 
-static void put_media(struct publisher *p, enum media_track track,
-                      const uint8_t *body, uint32_t size, uint32_t time,
-                      bool first)
-{
-    struct rtmp_message m = {.kind = media_kind[track],
-                             .time = first ? time : time - p->last[track],
-                             .id = p->peer.id,
-                             .size = size,
-                             .body = body};
-
-    rtmp_put_message(&p->peer.out, p->peer.chunk, !first,
-                     track == MEDIA_VIDEO ? 6 : 4, &m);
-    p->last[track] = time;
-}
-
-/* What comes before the first frame.  Publishers begin one after the other
- * over the length of a GOP, so that their key frames do not coincide. */
-static void publisher_started(struct peer *peer)
-{
-    struct publisher *p = (struct publisher *)peer;
-    struct load *l = p->load;
-    struct rtmp_out about = {0};
-    struct rtmp_message m = {.kind = RTMP_DATA, .id = peer->id};
-
-    media_describe(&about, l->options.rate);
-    m.size = (uint32_t)about.size;
-    m.body = about.data;
-    rtmp_put_message(&peer->out, peer->chunk, 0, 5, &m);
-    free(about.data);
-    put_media(p, MEDIA_VIDEO, media_avc, sizeof(media_avc), 0, true);
-    put_media(p, MEDIA_AUDIO, media_aac, sizeof(media_aac), 0, true);
-    p->start = seconds_now() + (double)MEDIA_GOP / MEDIA_FPS * p->number /
-                                   l->options.publishers;
-    l->live++;
-}
-
-static void publisher_media(struct peer *peer, const struct rtmp_message *m)
-{
-    die("%s: a publisher was sent %u bytes of media", peer->name, m->size);
-}
-
-static void publish_one(struct publisher *p, enum media_track track)
-{
-    struct load *l = p->load;
-    uint32_t serial = p->serial[track]++;
-    uint32_t size = media_size(track, l->options.rate, serial);
-
-    media_build(l->body, size, track, p->number, serial, seconds_now());
-    put_media(p, track, l->body, size, media_time(track, serial), false);
-    l->published++;
-}
-
-/* Publish what is due; returns when more is. */
-static double publish(struct publisher *p, double now)
-{
-    double video, audio;
-
-    for (;;) {
-        video = p->start + p->serial[MEDIA_VIDEO] * media_period(MEDIA_VIDEO);
-        audio = p->start + p->serial[MEDIA_AUDIO] * media_period(MEDIA_AUDIO);
-        if (video > now && audio > now)
-            break;
-        publish_one(p, video <= audio ? MEDIA_VIDEO : MEDIA_AUDIO);
-    }
-    if (p->peer.out.size > 0)
-        peer_flush(&p->peer);
-    return video < audio ? video : audio;
+    for (i = 0; i < l->options.publishers; i++)
+        sum += l->publishers[i].serial[MEDIA_VIDEO] +
+               l->publishers[i].serial[MEDIA_AUDIO];
+    return sum;
 }
 
 /* Returns when the next message is due, or what is given as the latest. */
 static double publish_all(struct load *l, double latest)
 {
-    double next, now = seconds_now();
+    double next, now = publisher_clock();
     unsigned i;
 
     for (i = 0; i < l->options.publishers && !l->stopped; i++) {
@@ -142,68 +57,31 @@ static double publish_all(struct load *l, double latest)
     return latest;
 }
 
-static void viewer_started(struct peer *peer)
-{
-    (void)peer;
-}
-
-static void begin_track(struct viewer *v, enum media_track track,
-                        uint32_t serial, uint32_t time)
-{
-    v->seen[track] = true;
-    v->next[track] = serial;
-    v->offset[track] = time - media_time(track, serial);
-    if (v->seen[!track])
-        v->load->playing++;
-}
-
-static void viewer_media(struct peer *peer, const struct rtmp_message *m)
-{
-    struct viewer *v = (struct viewer *)peer;
-    struct load *l = v->load;
-    enum media_track track = m->kind == RTMP_VIDEO ? MEDIA_VIDEO : MEDIA_AUDIO;
-    double published, now = seconds_now();
-    uint32_t serial;
-
-    if (media_is_header(m))
-        return;
-    if (!media_read(m, track, &serial, &published))
-        die("%s: %u bytes of kind %u", peer->name, m->size, m->kind);
-    if (!v->seen[track])
-        begin_track(v, track, serial, m->time);
-    if (serial != v->next[track] ||
-        m->size != media_size(track, l->options.rate, serial))
-        die("%s: kind %u, number %u of %u bytes expected, got %u of %u",
-            peer->name, m->kind, v->next[track],
-            media_size(track, l->options.rate, v->next[track]), serial,
-            m->size);
-    if (m->time != media_time(track, serial) + v->offset[track])
-        die("%s: kind %u, number %u at %u ms, not %u", peer->name, m->kind,
-            serial, m->time, media_time(track, serial) + v->offset[track]);
-    v->next[track]++;
-    if (now > published)
-        histogram_add(&l->delay, (uint64_t)((now - published) * 1e9));
-}
-
 static void readable(struct load *l, struct peer *p)
 {
-    ssize_t n = recv(p->fd, l->input, INPUT, MSG_DONTWAIT);
+    struct viewer *v = p->publishes ? NULL : (struct viewer *)p;
+    bool drop = v && v->marked && !v->checked;
+    ssize_t n = recv(p->fd, l->input, v ? viewer_wants(v, INPUT) : INPUT,
+                     MSG_DONTWAIT | (drop ? MSG_TRUNC : 0));
 
     if (n < 0 && errno == EAGAIN)
         return;
     if (n <= 0)
         die("%s: lost after %llu bytes: %s", p->name,
             (unsigned long long)p->bytes, n < 0 ? strerror(errno) : "closed");
-    if (!p->publishes)
-        l->bytes += (uint64_t)n;
-    peer_take(p, l->input, (size_t)n);
+    if (!v) {
+        peer_take(p, l->input, (size_t)n);
+        return;
+    }
+    l->bytes += (uint64_t)n;
+    viewer_take(v, l->input, (size_t)n);
 }
 
 /* Publish, wait until UNTIL at most for what comes, and take it. */
 static void turn(struct load *l, double until)
 {
     struct epoll_event events[EVENTS];
-    double left = publish_all(l, until) - seconds_now();
+    double left = publish_all(l, until) - publisher_clock();
     int i, n, wait = left <= 0 ? 0 : (int)(left * 1e3) + 1;
 
     n = epoll_wait(l->epoll, events, EVENTS, wait < TICK_MS ? wait : TICK_MS);
@@ -222,14 +100,14 @@ static void turn(struct load *l, double until)
 static void turn_until(struct load *l, double end)
 {
     uint64_t bytes = l->bytes;
-    double heard = seconds_now();
+    double now, heard = publisher_clock();
 
-    while (seconds_now() < end) {
+    while ((now = publisher_clock()) < end) {
         turn(l, end);
         if (l->bytes > bytes || l->options.viewers == 0) {
             bytes = l->bytes;
-            heard = seconds_now();
-        } else if (seconds_now() - heard > l->options.timeout) {
+            heard = now;
+        } else if (now - heard > l->options.timeout) {
             die("nothing arrived for %g s", l->options.timeout);
         }
     }
@@ -237,17 +115,37 @@ static void turn_until(struct load *l, double end)
 
 static bool all_may_publish(const struct load *l)
 {
-    return l->live == l->options.publishers;
-}
+    unsigned i;
 
-static bool all_play(const struct load *l)
-{
-    return l->playing == l->options.viewers;
+    for (i = 0; i < l->options.publishers; i++)
+        if (l->publishers[i].start == 0)
+            return false;
+    return true;
 }
 
 static bool all_publish(const struct load *l)
 {
     return l->publishers[l->options.publishers - 1].serial[MEDIA_AUDIO] > 0;
+}
+
+static bool all_play(const struct load *l)
+{
+    unsigned i;
+
+    for (i = 0; i < l->options.viewers; i++)
+        if (!viewer_plays(&l->viewers[i]))
+            return false;
+    return true;
+}
+
+static bool all_marked(const struct load *l)
+{
+    unsigned i;
+
+    for (i = 0; i < l->options.viewers; i++)
+        if (!l->viewers[i].marked)
+            return false;
+    return true;
 }
 
 static bool all_answered(const struct load *l)
@@ -262,22 +160,22 @@ static bool all_answered(const struct load *l)
 
 static bool all_arrived(const struct load *l)
 {
-    unsigned i, track;
+    unsigned i;
 
     for (i = 0; i < l->options.viewers; i++)
-        for (track = 0; track < MEDIA_TRACKS; track++)
-            if (l->viewers[i].next[track] != l->viewers[i].of->serial[track])
-                return false;
+        if (!viewer_arrived(&l->viewers[i],
+                            &l->viewers[i % l->options.publishers]))
+            return false;
     return true;
 }
 
 static void wait_until(struct load *l, bool (*done)(const struct load *l),
                        const char *what)
 {
-    double end = seconds_now() + l->options.timeout;
+    double end = publisher_clock() + l->options.timeout;
 
     while (!done(l)) {
-        if (seconds_now() > end)
+        if (publisher_clock() > end)
             die("%s within %g s", what, l->options.timeout);
         turn(l, end);
     }
@@ -290,8 +188,10 @@ static void open_publishers(struct load *l)
     for (i = 0; i < l->options.publishers; i++) {
         struct publisher *p = &l->publishers[i];
 
-        p->load = l;
         p->number = i;
+        p->count = l->options.publishers;
+        p->rate = l->options.rate;
+        p->body = l->body;
         p->peer = (struct peer){.epoll = l->epoll,
                                 .publishes = true,
                                 .chunk = l->options.chunk,
@@ -304,13 +204,15 @@ static void open_publishers(struct load *l)
 
 static void open_viewers(struct load *l)
 {
-    unsigned i;
+    unsigned i, streams = l->options.publishers;
 
     for (i = 0; i < l->options.viewers; i++) {
         struct viewer *v = &l->viewers[i];
 
-        v->load = l;
-        v->of = &l->publishers[i % l->options.publishers];
+        v->of = &l->publishers[i % streams];
+        v->delay = &l->delay;
+        v->checked = i / streams % CHECK_EVERY == 0;
+        v->mark = VIEWER_NO_MARK;
         v->peer = (struct peer){.epoll = l->epoll,
                                 .chunk = l->options.chunk,
                                 .started = viewer_started,
@@ -318,6 +220,14 @@ static void open_viewers(struct load *l)
         memcpy(v->peer.name, v->of->peer.name, PEER_NAME);
         peer_open(&v->peer, &l->options.address, MEDIA_KEEP);
     }
+}
+
+static void mark_viewers(struct load *l)
+{
+    unsigned i;
+
+    for (i = 0; i < l->options.viewers; i++)
+        viewer_mark(&l->viewers[i]);
 }
 
 /* Stop publishing, and see that all is read and arrives. */
@@ -335,7 +245,7 @@ static void finish(struct load *l)
 }
 
 static void print_result(const struct load *l, const struct mark *from,
-                         const struct mark *to, uint64_t published)
+                         const struct mark *to, uint64_t messages)
 {
     const struct rtmp_options *o = &l->options;
     double bytes = (double)(to->messages - from->messages);
@@ -345,7 +255,7 @@ static void print_result(const struct load *l, const struct mark *from,
     printf("{\"viewers\":%u,\"publishers\":%u,\"seconds\":%.6f,"
            "\"bytes\":%.0f,\"rate\":%.2f,\"load_busy\":%.3f",
            o->viewers, o->publishers, seconds, bytes,
-           (double)published / seconds, (to->own_cpu - from->own_cpu) / seconds);
+           (double)messages / seconds, (to->own_cpu - from->own_cpu) / seconds);
     if (o->pids.count > 0) {
         printf(",\"server_busy\":%.3f,\"cpu_ms_publisher\":%.5f", cpu / seconds,
                cpu * 1e3 / seconds / o->publishers);
@@ -363,12 +273,11 @@ static void print_result(const struct load *l, const struct mark *from,
  * key frames cost less a byte, and it may let in no one but at those. */
 static double beginning(const struct load *l)
 {
-    const double gop = (double)MEDIA_GOP / MEDIA_FPS;
-    double at = l->publishers[l->options.publishers - 1].start +
-                l->options.warmup;
+    double at =
+        l->publishers[l->options.publishers - 1].start + l->options.warmup;
 
-    while (at < seconds_now())
-        at += gop;
+    while (at < publisher_clock())
+        at += media_gop();
     return at;
 }
 
@@ -376,22 +285,24 @@ static void measure(struct load *l)
 {
     const struct rtmp_options *o = &l->options;
     struct mark from, to;
-    uint64_t published;
+    uint64_t messages;
 
     open_publishers(l);
     wait_until(l, all_may_publish, "not all may publish");
     open_viewers(l);
     wait_until(l, all_play, "not all viewers saw both tracks");
+    mark_viewers(l);
     wait_until(l, all_publish, "not all publish");
+    wait_until(l, all_marked, "not all viewers were sent the same frame");
     turn_until(l, beginning(l));
     histogram_reset(&l->delay);
     from = take_mark(l->bytes, &o->pids);
-    published = l->published;
+    messages = published(l);
     turn_until(l, (double)from.time / 1e9 + o->seconds);
     to = take_mark(l->bytes, &o->pids);
-    published = l->published - published;
+    messages = published(l) - messages;
     finish(l);
-    print_result(l, &from, &to, published);
+    print_result(l, &from, &to, messages);
 }
 
 int main(int argc, char **argv)
@@ -409,8 +320,7 @@ int main(int argc, char **argv)
         die("epoll_create1: %s", strerror(errno));
     l.publishers =
         rtmp_memory(calloc(l.options.publishers, sizeof(*l.publishers)));
-    l.viewers =
-        rtmp_memory(calloc(l.options.viewers + 1, sizeof(*l.viewers)));
+    l.viewers = rtmp_memory(calloc(l.options.viewers + 1, sizeof(*l.viewers)));
     l.input = rtmp_memory(malloc(INPUT));
     l.body = rtmp_memory(malloc(media_size(MEDIA_VIDEO, l.options.rate, 0) +
                                 MEDIA_AUDIO_MIN + MEDIA_AUDIO_SPREAD));

@@ -29,10 +29,10 @@ enum {
 };
 
 static const unsigned char media_avc[] = {
-    0x17, 0,    0,    0,    0,                       /* a sequence header */
-    1,    0x42, 0xc0, 0x1f, 0xff,                    /* baseline, level 3.1 */
-    0xe1, 0,    9,    0x67, 0x42, 0xc0, 0x1f,        /* 1280 x 720 */
-    0xda, 1,    0x40, 0x16, 0xe4, 1,    0,    4,     /* one of either */
+    0x17, 0,    0,    0,    0,                   /* a sequence header */
+    1,    0x42, 0xc0, 0x1f, 0xff,                /* baseline, level 3.1 */
+    0xe1, 0,    9,    0x67, 0x42, 0xc0, 0x1f,    /* 1280 x 720 */
+    0xda, 1,    0x40, 0x16, 0xe4, 1,    0,    4, /* one of either */
     0x68, 0xce, 0x3c, 0x80};
 static const unsigned char media_aac[] = {0xaf, 0, 0x12, 0x10};
 
@@ -48,6 +48,11 @@ static inline double media_period(enum media_track track)
                                 : (double)MEDIA_SAMPLES / MEDIA_RATE;
 }
 
+static inline double media_gop(void)
+{
+    return (double)MEDIA_GOP / MEDIA_FPS;
+}
+
 static inline uint32_t media_time(enum media_track track, uint32_t serial)
 {
     return (uint32_t)(serial * media_period(track) * 1000);
@@ -58,11 +63,12 @@ static inline bool media_is_key(uint32_t serial)
     return serial % MEDIA_GOP == 0;
 }
 
-/* Bytes of a message in a stream of RATE bits a second. */
+/* Bytes of a message in a stream of RATE bits a second.  All GOPs are alike, so
+ * that it does not matter which are measured. */
 static inline uint32_t media_size(enum media_track track, double rate,
                                   uint32_t serial)
 {
-    uint64_t chance = payload_mix(serial + 1) % 1024;
+    uint64_t chance = payload_mix(serial % MEDIA_GOP + 1) % 1024;
     double mean;
 
     if (track == MEDIA_AUDIO)
@@ -74,7 +80,8 @@ static inline uint32_t media_size(enum media_track track, double rate,
     return (uint32_t)(mean * (0.75 + (double)chance / 2048));
 }
 
-/* Write message SERIAL of publisher WHO, published at NOW, to AT, SIZE bytes. */
+/* Write message SERIAL of publisher WHO, published at NOW, to AT, SIZE bytes.
+ */
 static inline void media_build(uint8_t *at, uint32_t size,
                                enum media_track track, uint32_t who,
                                uint32_t serial, double now)

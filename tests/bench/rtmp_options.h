@@ -65,13 +65,17 @@ static void rtmp_option(void *to, const char *name, char *value)
 /* Fill O from the command line, or exit. */
 static void rtmp_parse(struct rtmp_options *o, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"port", 1, NULL, 'o'},       {"viewers", 1, NULL, 'o'},
-        {"publishers", 1, NULL, 'o'}, {"rate", 1, NULL, 'o'},
-        {"chunk", 1, NULL, 'o'},      {"seconds", 1, NULL, 'o'},
-        {"warmup", 1, NULL, 'o'},     {"timeout", 1, NULL, 'o'},
-        {"pid", 1, NULL, 'o'},        {"help", 0, NULL, 'h'},
-        {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"port", 1, NULL, 'o'},
+                                          {"viewers", 1, NULL, 'o'},
+                                          {"publishers", 1, NULL, 'o'},
+                                          {"rate", 1, NULL, 'o'},
+                                          {"chunk", 1, NULL, 'o'},
+                                          {"seconds", 1, NULL, 'o'},
+                                          {"warmup", 1, NULL, 'o'},
+                                          {"timeout", 1, NULL, 'o'},
+                                          {"pid", 1, NULL, 'o'},
+                                          {"help", 0, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
 
     *o = (struct rtmp_options){.address.sin_family = AF_INET,
                                .viewers = 300,

@@ -193,15 +193,9 @@ static inline void peer_message(void *context, const struct rtmp_message *m)
 
     switch (m->kind) {
     case RTMP_AUDIO:
-    case RTMP_VIDEO:
-        p->media(p, m);
-        break;
-    case RTMP_COMMAND:
-        peer_command(p, m);
-        break;
-    case RTMP_WINDOW:
-        p->window = m->size >= 4 ? rtmp_be32(m->body) : 0;
-        break;
+    case RTMP_VIDEO: p->media(p, m); break;
+    case RTMP_COMMAND: peer_command(p, m); break;
+    case RTMP_WINDOW: p->window = m->size >= 4 ? rtmp_be32(m->body) : 0; break;
     case RTMP_USER:
         if (m->size >= 6 && m->body[0] == 0 && m->body[1] == PING)
             rtmp_put_user(&p->out, PONG, rtmp_be32(m->body + 2));
@@ -209,10 +203,8 @@ static inline void peer_message(void *context, const struct rtmp_message *m)
     case RTMP_CHUNK_SIZE:
     case RTMP_ACK:
     case RTMP_BANDWIDTH:
-    case RTMP_DATA:
-        break;
-    default:
-        die("%s: a message of kind %u", p->name, m->kind);
+    case RTMP_DATA: break;
+    default: die("%s: a message of kind %u", p->name, m->kind);
     }
 }
 
@@ -237,6 +229,17 @@ static inline size_t peer_handshake(struct peer *p, const uint8_t *data,
     return k;
 }
 
+/* At half the window, as others do. */
+static inline void peer_acknowledge(struct peer *p)
+{
+    if (p->window > 0 && p->bytes - p->acknowledged >= p->window / 2) {
+        p->acknowledged = p->bytes;
+        rtmp_put_control(&p->out, RTMP_ACK, (uint32_t)p->bytes, -1);
+    }
+    if (p->out.size > 0)
+        peer_flush(p);
+}
+
 /* Take what arrived, N bytes, and answer what is to be answered. */
 static inline void peer_take(struct peer *p, const uint8_t *data, size_t n)
 {
@@ -249,12 +252,7 @@ static inline void peer_take(struct peer *p, const uint8_t *data, size_t n)
     wrong = rtmp_read(&p->reader, data + k, n - k);
     if (wrong)
         die("%s: not a chunk stream: %s", p->name, wrong);
-    if (p->window > 0 && p->bytes - p->acknowledged >= p->window / 2) {
-        p->acknowledged = p->bytes;
-        rtmp_put_control(&p->out, RTMP_ACK, (uint32_t)p->bytes, -1);
-    }
-    if (p->out.size > 0)
-        peer_flush(p);
+    peer_acknowledge(p);
 }
 
 /* Connect, and go on until the server says Start; fd, name, publishes, chunk,

@@ -86,9 +86,9 @@ static inline void rtmp_put_control(struct rtmp_out *out, unsigned kind,
 static inline void rtmp_put_user(struct rtmp_out *out, unsigned event,
                                  uint32_t value)
 {
-    uint8_t body[] = {
-        (uint8_t)(event >> 8),  (uint8_t)event,        (uint8_t)(value >> 24),
-        (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
+    uint8_t body[] = {(uint8_t)(event >> 8),  (uint8_t)event,
+                      (uint8_t)(value >> 24), (uint8_t)(value >> 16),
+                      (uint8_t)(value >> 8),  (uint8_t)value};
 
     rtmp_put_message(out, RTMP_CHUNK, 0, 2,
                      &(struct rtmp_message){.kind = RTMP_USER,
