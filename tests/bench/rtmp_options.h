@@ -9,27 +9,31 @@
 
 struct rtmp_options {
     struct sockaddr_in address;
-    unsigned viewers, publishers;
-    unsigned chunk; /* bytes of the chunks that the server sends */
-    double bits;    /* a second, of each stream */
+    unsigned viewers;
+    unsigned publishers;
+    unsigned chunk;
+    double rate; /* bits a second, of a stream */
     double seconds;
     double warmup;
+    double timeout;
     struct option_pids pids;
 };
 
 static const char rtmp_help[] =
     "usage: rtmp_load --port PORT [option...]\n"
     "\n"
-    "Publish over RTMP in real time, have the first stream viewed, see that\n"
-    "all arrives, and print one line of JSON.\n"
+    "Publish streams in real time and play them, see that every message of\n"
+    "media reaches every viewer whole and in order, and print one line of\n"
+    "JSON.  Without viewers it is the publishers that are measured.\n"
     "\n"
     "  --port PORT        of 127.0.0.1\n"
-    "  --viewers N        (300)\n"
+    "  --viewers N        who share the streams evenly (300)\n"
     "  --publishers N     (1)\n"
-    "  --bits N           a second, of each stream (4.5e6)\n"
-    "  --chunk BYTES      of the chunks that the server sends (60000)\n"
-    "  --seconds S        measured time (4)\n"
-    "  --warmup S         before it, not counted (1)\n"
+    "  --rate MBIT        a second, of each stream (4.5)\n"
+    "  --chunk BYTES      of what publishers send (4096)\n"
+    "  --seconds S        measured time (2.1)\n"
+    "  --warmup S         before it, from a key frame on (0.5)\n"
+    "  --timeout S        without progress is an error (10)\n"
     "  --pid PID[,PID]    processes whose CPU time to report\n"
     "  --help\n";
 
@@ -41,17 +45,19 @@ static void rtmp_option(void *to, const char *name, char *value)
         o->address.sin_port =
             htons((uint16_t)option_number(name, value, 1, 65535));
     else if (strcmp(name, "viewers") == 0)
-        o->viewers = (unsigned)option_number(name, value, 0, 15000);
+        o->viewers = (unsigned)option_number(name, value, 0, 20000);
     else if (strcmp(name, "publishers") == 0)
-        o->publishers = (unsigned)option_number(name, value, 1, 15000);
-    else if (strcmp(name, "bits") == 0)
-        o->bits = option_number(name, value, 2e5, 15e6);
+        o->publishers = (unsigned)option_number(name, value, 1, 20000);
+    else if (strcmp(name, "rate") == 0)
+        o->rate = option_number(name, value, 0.2, 1000) * 1e6;
     else if (strcmp(name, "chunk") == 0)
-        o->chunk = (unsigned)option_number(name, value, 128, 1 << 24);
+        o->chunk = (unsigned)option_number(name, value, 128, 65536);
     else if (strcmp(name, "seconds") == 0)
-        o->seconds = option_number(name, value, 0.01, 86400);
+        o->seconds = option_number(name, value, 0.01, 3600);
     else if (strcmp(name, "warmup") == 0)
-        o->warmup = option_number(name, value, 0, 86400);
+        o->warmup = option_number(name, value, 0, 3600);
+    else if (strcmp(name, "timeout") == 0)
+        o->timeout = option_number(name, value, 0.1, 3600);
     else
         option_pids(&o->pids, value);
 }
@@ -59,20 +65,26 @@ static void rtmp_option(void *to, const char *name, char *value)
 /* Fill O from the command line, or exit. */
 static void rtmp_parse(struct rtmp_options *o, int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"port", 1, NULL, 'o'},  {"viewers", 1, NULL, 'o'},
-        {"bits", 1, NULL, 'o'},  {"publishers", 1, NULL, 'o'},
-        {"chunk", 1, NULL, 'o'}, {"seconds", 1, NULL, 'o'},
-        {"pid", 1, NULL, 'o'},   {"warmup", 1, NULL, 'o'},
-        {"help", 0, NULL, 'h'},  {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"port", 1, NULL, 'o'},
+                                          {"viewers", 1, NULL, 'o'},
+                                          {"publishers", 1, NULL, 'o'},
+                                          {"rate", 1, NULL, 'o'},
+                                          {"chunk", 1, NULL, 'o'},
+                                          {"seconds", 1, NULL, 'o'},
+                                          {"warmup", 1, NULL, 'o'},
+                                          {"timeout", 1, NULL, 'o'},
+                                          {"pid", 1, NULL, 'o'},
+                                          {"help", 0, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
 
     *o = (struct rtmp_options){.address.sin_family = AF_INET,
                                .viewers = 300,
                                .publishers = 1,
-                               .chunk = 60000,
-                               .bits = 4.5e6,
-                               .seconds = 4,
-                               .warmup = 1};
+                               .chunk = 4096,
+                               .rate = 4.5e6,
+                               .seconds = 2.1,
+                               .warmup = 0.5,
+                               .timeout = 10};
     o->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     option_parse(argc, argv, known, rtmp_help, rtmp_option, o);
     if (o->address.sin_port == 0)

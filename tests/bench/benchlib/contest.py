@@ -7,7 +7,7 @@ import statistics
 
 from . import measure, servers
 from .processes import Failure
-from .report import BEST_PEER
+from .report import BEST_PEER, goals
 from .servers import Missing
 
 IDLE_ROUNDS = 3
@@ -61,7 +61,7 @@ def start(result, prepare, progress):
 def schedule(results, turns):
     """The first and ours in turn; then the first and each peer, twice. Where
     peers set the goal, all are measured as often as ours."""
-    if any(r.entrant.goal == BEST_PEER for r in results):
+    if any(BEST_PEER in goals(r.entrant) for r in results):
         return results * turns + [results[0]]
     ours = [r for r in results[1:] if r.entrant.peer == "linedancer"]
     peers = [r for r in results[1:] if r not in ours]
@@ -183,18 +183,16 @@ def fanout(row, entrants, options, progress):
 
 
 def rtmp(row, entrants, options, progress):
-    """Streams are real, and a sample holds whole groups of pictures: few and
-    long samples."""
-    cost = "cpu_s_gb" if row.kind == "rtmp" else "cpu_ms_publisher"
-
+    """A sample holds whole merge windows, and little more than a GOP."""
     def sample(server):
         return measure.rtmp(server, row.load, options.rtmp_seconds)
 
     def warm_up(server):
-        measure.rtmp(server, row.load, 0.5)
+        measure.rtmp(server, row.load, options.warmup)
 
-    return compete([Table(None, entrants, sample, cost)], warm_up, options, 1,
-                   progress)
+    cost = "cpu_s_gb" if row.kind == "rtmp" else "cpu_ms_publisher"
+    return compete([Table(None, entrants, sample, cost)], warm_up, options,
+                   options.fanout_turns, progress)
 
 
 def redis(row, entrants, options, progress):

@@ -100,10 +100,10 @@ def fanout(server, arguments, seconds):
 
 
 def rtmp(server, arguments, seconds):
-    chunk = "65536" if server.process.command[0].endswith("raw") else "60000"
+    """Takes what it needs before, each time: viewers wait for a key frame."""
     return json.loads(run_against(
         server, client("rtmp_load", server) + arguments + [
-            "--seconds", str(seconds), "--warmup", "0.7", "--chunk", chunk]))
+            "--seconds", str(seconds)]))
 
 
 def settled_memory(server):
