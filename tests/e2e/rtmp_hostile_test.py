@@ -49,8 +49,8 @@ class Hostile(unittest.TestCase):
             pass
 
     def test_what_is_no_rtmp(self):
-        for data, reason in ((b"GET / HTTP/1.1\r\n\r\n", "begins with byte 71"),
-                             (b"\x16\x03\x01", "begins with byte 22"),
+        for data, reason in ((b"GET / HTTP/1.1\r\n\r\n", "first byte 0x47"),
+                             (b"\x16\x03\x01", "first byte 0x16"),
                              (b"\6" + bytes(1536), "RTMPE is not supported"),
                              (b"\3" + bytes(3072) + os.urandom(5000),
                               "connection failed")):
