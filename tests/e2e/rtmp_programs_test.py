@@ -8,6 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import media, rtmp
+from support.client import connect
 from support.gateway import Gateway, until
 
 
@@ -17,6 +18,11 @@ class Programs(unittest.TestCase):
                                log={"level": "debug"})
         self.addCleanup(self.gateway.close)
         self.directory = self.gateway.directory
+        # What workers tell each other is for those that have started.
+        while not all(self.gateway.count(f"connection opened worker={worker}")
+                      for worker in (1, 2)):
+            connect(self.gateway.address()).close()
+            time.sleep(0.01)
 
     def url(self, name):
         return f"rtmp://127.0.0.1:{self.gateway.port()}/live/{name}"
