@@ -22,6 +22,8 @@ local function after_connect(list) return { unpack(list, #CONNECTED + 1) } end
 local function command(...) return rtmp.command(0, ...) end
 
 describe("rtmp commands", function()
+  teardown(function() t.world():close() end) -- the tasks that plays have left end with it
+
   it("answer a connect, chunk size first, in one piece", function()
     local heard, run = play(rtmp.connect "live")
     assert.same(CONNECTED, heard)

@@ -32,6 +32,7 @@ describe("examples/rtmp", function()
       "      10 audio: aac frame of 3 bytes",
     }, lines)
     p.peer:finish()
+    world:advance(6)
     assert.truthy(conn:sent():find 'command: "onStatus" 0 null { level = "status"')
   end)
 

@@ -93,6 +93,8 @@ local BEGINS = {
 }
 
 describe("rtmp captures", function()
+  teardown(function() t.world():close() end) -- the tasks that plays have left end with it
+
   for name, begin in pairs(BEGINS) do
     local bytes = load(name):sub(HANDSHAKE + 1)
 
