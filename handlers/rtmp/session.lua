@@ -200,6 +200,12 @@ local function request_for(conn, what, id, path, code)
   return request
 end
 
+-- CONN has, or has had, a role: it is not one that only connects.
+local function settle(conn)
+  conn.session.since = ld.now()
+  conn:quick_ack(false)
+end
+
 function commands.publish(conn, id, _, _, path, kind)
   local request = request_for(conn, "publish", id, path, "NetStream.Publish.BadName")
   if not request then return end
@@ -207,7 +213,7 @@ function commands.publish(conn, id, _, _, path, kind)
   kind = type(kind) == "string" and kind:lower() or "live"
   request.type = (kind == "record" or kind == "append") and kind or "live"
   conn.session.streams[id] = publisher.begin(conn, id, request, text(path)) or false
-  conn:quick_ack(false)
+  settle(conn)
 end
 
 function commands.play(conn, id, _, _, path)
@@ -215,7 +221,7 @@ function commands.play(conn, id, _, _, path)
   if not request then return end
   claim(conn, id)
   conn.session.streams[id] = viewer.begin(conn, id, request) or false
-  conn:quick_ack(false)
+  settle(conn)
 end
 
 function commands.play2(conn, id, tid, _, options)
