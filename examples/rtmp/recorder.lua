@@ -17,10 +17,8 @@ local states = {}
 function states.url(conn)
   local url = conn:read_line(1000)
   if not url then return end
-  local up, problem = client.open(url)
-  local ok = up
-  if up then ok, problem = client.play(up) end
-  if not ok then
+  local up, problem = client.view(url)
+  if not up then
     conn:write("cannot play ", url, ": ", tostring(problem), "\n")
     return
   end

@@ -10,26 +10,20 @@
 local ld = require "linedancer"
 local amf = require "handlers.rtmp.amf"
 local amf3 = require "handlers.rtmp.amf3"
+local reader = require "handlers.rtmp.amf_reader"
 
 local M = {
   null = amf.null, undefined = amf.undefined, unsupported = amf.unsupported, object = amf.object, ecma = amf.ecma,
   typed = amf.typed, array = amf.array, date = amf.date, kind = amf.kind, keys = amf.keys, show = amf.show,
 }
 
-local byte, char, sub = string.byte, string.char, string.sub
+local byte, char = string.byte, string.char
+local fail, need, take, f64 = reader.fail, reader.need, reader.take, reader.f64
 
 local BUDGET = { depth = 32, nodes = 10000, bytes = 2 ^ 18 }
 local ENCODE_DEPTH, ENCODE_NODES = 64, 100000
 local END = "\0\0\9"
 local F64 = ld.format ">d"
-
--- A reader: text, at = the next byte, size; depth and nodes that are left; objects = for references.
-
-local function fail(...) error({ amf = (...):format(select(2, ...)) }, 0) end
-
-local function need(r, n)
-  if r.at + n - 1 > r.size then fail("%d bytes are missing", r.at + n - 1 - r.size) end
-end
 
 local function u16(r)
   need(r, 2)
@@ -43,19 +37,6 @@ local function u32(r)
   local a, b, c, d = byte(r.text, r.at, r.at + 3)
   r.at = r.at + 4
   return ((a * 256 + b) * 256 + c) * 256 + d
-end
-
-local function take(r, n)
-  need(r, n)
-  local text = sub(r.text, r.at, r.at + n - 1)
-  r.at = r.at + n
-  return text
-end
-
-local function f64(r)
-  need(r, 8)
-  r.at = r.at + 8
-  return (F64:unpack(sub(r.text, r.at - 8, r.at - 1)))
 end
 
 local read
@@ -121,9 +102,7 @@ function read(r)
   local fn = readers[marker]
   if not fn then fail("no value begins with %d", marker) end
   r.at = r.at + 1
-  r.nodes, r.depth = r.nodes - 1, r.depth - 1
-  if r.nodes < 0 then fail("more than %d values", r.budget.nodes) end
-  if r.depth < 0 then fail("nested more than %d deep", r.budget.depth) end
+  reader.enter(r)
   local value = fn(r)
   r.depth = r.depth + 1
   return value
@@ -145,7 +124,6 @@ function M.decode(body, budget)
   if #text > budget.bytes then return values, ("%d bytes, more than %d"):format(#text, budget.bytes) end
   local r = {
     text = text, at = 1, size = #text, depth = budget.depth, nodes = budget.nodes, budget = budget, objects = {},
-    fail = fail,
   }
   local ok, err = pcall(read_all, r, values)
   if ok then return values end

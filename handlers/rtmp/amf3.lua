@@ -5,26 +5,15 @@
 --
 -- A u29 has 7 bits in each byte but the fourth, which has 8. Of most, its lowest bit says whether the value follows, or
 -- is one that came before, of which there are three lists: strings, objects (all that is not a string), and traits.
-local ld = require "linedancer"
 local amf = require "handlers.rtmp.amf"
+local reader = require "handlers.rtmp.amf_reader"
 
 local M = {}
 
-local byte, sub, floor = string.byte, string.sub, math.floor
-local F64 = ld.format ">d"
+local byte, floor = string.byte, math.floor
+local fail, need, take, f64 = reader.fail, reader.need, reader.take, reader.f64
 
--- The reader is amf0's, with its budgets; r.amf3 = { strings, objects, traits }.
-
-local function need(r, n)
-  if r.at + n - 1 > r.size then r.fail("%d bytes are missing", r.at + n - 1 - r.size) end
-end
-
-local function take(r, n)
-  need(r, n)
-  local text = sub(r.text, r.at, r.at + n - 1)
-  r.at = r.at + n
-  return text
-end
+-- r.amf3 = { strings, objects, traits }.
 
 local function u29(r)
   local value = 0
@@ -38,18 +27,12 @@ local function u29(r)
   end
 end
 
-local function f64(r)
-  need(r, 8)
-  r.at = r.at + 8
-  return (F64:unpack(sub(r.text, r.at - 8, r.at - 1)))
-end
-
 -- A u29 whose lowest bit says that a value of that size follows: the size; or else nil and the value from LIST.
 local function size_or_old(r, list)
   local head = u29(r)
   if head % 2 == 1 then return floor(head / 2) end
   local old = list[head / 2 + 1]
-  if old == nil then r.fail("there is no value %d to refer to", head / 2) end
+  if old == nil then fail("there is no value %d to refer to", head / 2) end
   return nil, old
 end
 
@@ -103,13 +86,12 @@ end
 local function traits_of(r, head)
   local known = r.amf3.traits
   if head % 2 == 0 then
-    return known[head / 2 + 1] or r.fail("there are no traits %d to refer to", head / 2)
+    return known[head / 2 + 1] or fail("there are no traits %d to refer to", head / 2)
   end
   local flags = floor(head / 2)
   local traits = { class = text(r), external = flags % 2 == 1, dynamic = floor(flags / 2) % 2 == 1 }
   for i = 1, floor(flags / 4) do
-    r.nodes = r.nodes - 1
-    if r.nodes < 0 then r.fail("more than %d values", r.budget.nodes) end
+    reader.count(r)
     traits[i] = text(r)
   end
   known[#known + 1] = traits
@@ -130,7 +112,7 @@ local function object(r)
   local kind = traits.class == "" and "object" or "typed"
   local value = remember(r, amf.new(kind, {}, { keys = keys, class = traits.class }))
   if traits.external then
-    if not WRAPPERS[traits.class] then r.fail("class '%s' writes itself", traits.class:sub(1, 40)) end
+    if not WRAPPERS[traits.class] then fail("class '%s' writes itself", traits.class:sub(1, 40)) end
     put(value, keys, "source", read(r))
     return value
   end
@@ -164,8 +146,7 @@ local function vector(element, with_class)
     take(r, 1) -- whether its size is fixed
     local value = remember(r, amf.new("vector", {}, { class = with_class and text(r) or nil }))
     for i = 1, size do
-      r.nodes = r.nodes - 1
-      if r.nodes < 0 then r.fail("more than %d values", r.budget.nodes) end
+      reader.count(r)
       value[i] = element(r)
     end
     return value
@@ -180,7 +161,7 @@ local function dictionary(r)
   local value = remember(r, amf.new("dictionary", {}, { keys = keys }))
   for _ = 1, size do
     local key = read(r)
-    if key ~= key then r.fail "a key is no number" end
+    if key ~= key then fail "a key is no number" end
     put(value, keys, key, read(r))
   end
   return value
@@ -210,11 +191,9 @@ function read(r)
   need(r, 1)
   local marker = byte(r.text, r.at)
   local fn = readers[marker]
-  if not fn then r.fail("no AMF3 value begins with %d", marker) end
+  if not fn then fail("no AMF3 value begins with %d", marker) end
   r.at = r.at + 1
-  r.nodes, r.depth = r.nodes - 1, r.depth - 1
-  if r.nodes < 0 then r.fail("more than %d values", r.budget.nodes) end
-  if r.depth < 0 then r.fail("nested more than %d deep", r.budget.depth) end
+  reader.enter(r)
   local value = fn(r)
   r.depth = r.depth + 1
   return value

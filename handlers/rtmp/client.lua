@@ -1,7 +1,6 @@
 --- rtmp/client: the client's side, on a connection that ld.connect made: to play from a server, or to publish to one.
 --
---   local up = assert(client.open("rtmp://origin/live/x"))
---   assert(client.play(up))
+--   local up = assert(client.view "rtmp://origin/live/x")
 --   for kind, time, id, body in client.messages(up) do ... end
 --
 -- up.conn is the connection; up.app, up.name, up.id = app, name and message stream; up.last = ld.now() at the last
@@ -191,6 +190,17 @@ end
 --- Begin to play. True; or nil and why not.
 function M.play(up)
   return within(up.timeout, up.conn, begin_playing, up)
+end
+
+--- open() and play() in one: what plays URL; or nil and why not.
+function M.view(url, opts)
+  local up, problem = M.open(url, opts)
+  if not up then return nil, problem end
+  local ok
+  ok, problem = M.play(up)
+  if ok then return up end
+  up.conn:close()
+  return nil, problem
 end
 
 local function begin_publishing(up)

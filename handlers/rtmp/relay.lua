@@ -88,14 +88,8 @@ end
 -- Play PULL.url and publish it as PULL.name, from the first message on, until it ends: why it did, and whether nobody
 -- wants it any more.
 local function pull_once(pull, is_idle)
-  local up, problem = client.open(pull.url)
+  local up, problem = client.view(pull.url)
   if not up then return tostring(problem) end
-  local ok
-  ok, problem = client.play(up)
-  if not ok then
-    up.conn:close()
-    return tostring(problem)
-  end
   ld.log.info("pulling", { stream = pull.name, url = pull.url })
   local self, idle = ld.self(), false
   local reader = read_all(up, self, function(kind, time, body)

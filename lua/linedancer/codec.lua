@@ -7,6 +7,7 @@ local buffer = require "string.buffer"
 local bytes = require "linedancer.bytes"
 local errors = require "linedancer.errors"
 local ffi = require "ffi"
+local jit = require "jit"
 
 local M = {}
 
@@ -170,6 +171,12 @@ local function restore(t)
   end
   return t
 end
+
+-- What walks tables within tables is left to the interpreter: compiled by LuaJIT 2.1 of 2022, a loop over a table that
+-- calls itself now and then ends early.
+jit.off(convert_table)
+jit.off(problem_of)
+jit.off(restore)
 
 --- The values that TEXT, of encode(), stands for: an array, in which some may be nil, and their number. Raises an error
 -- for anything else.
