@@ -102,10 +102,7 @@ function read(r)
   local fn = readers[marker]
   if not fn then fail("no value begins with %d", marker) end
   r.at = r.at + 1
-  reader.enter(r)
-  local value = fn(r)
-  r.depth = r.depth + 1
-  return value
+  return reader.within(r, fn)
 end
 
 local function read_all(r, values)

@@ -193,10 +193,7 @@ function read(r)
   local fn = readers[marker]
   if not fn then fail("no AMF3 value begins with %d", marker) end
   r.at = r.at + 1
-  reader.enter(r)
-  local value = fn(r)
-  r.depth = r.depth + 1
-  return value
+  return reader.within(r, fn)
 end
 
 --- Read one value with R, the reader of amf0, which stands at its marker.

@@ -27,17 +27,20 @@ end
 --- The next eight bytes, as a double; any NaN is one NaN.
 function M.f64(r) return (F64:unpack(M.take(r, 8))) end
 
---- One more value, a level deeper: within the budget, or it fails.
-function M.enter(r)
-  r.nodes, r.depth = r.nodes - 1, r.depth - 1
-  if r.nodes < 0 then M.fail("more than %d values", r.budget.nodes) end
-  if r.depth < 0 then M.fail("nested more than %d deep", r.budget.depth) end
-end
-
 --- One more value, on the same level.
 function M.count(r)
   r.nodes = r.nodes - 1
   if r.nodes < 0 then M.fail("more than %d values", r.budget.nodes) end
+end
+
+--- One more value, which FN(r) reads, a level deeper: within the budget, or it fails.
+function M.within(r, fn)
+  M.count(r)
+  r.depth = r.depth - 1
+  if r.depth < 0 then M.fail("nested more than %d deep", r.budget.depth) end
+  local value = fn(r)
+  r.depth = r.depth + 1
+  return value
 end
 
 return M

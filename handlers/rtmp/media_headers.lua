@@ -46,6 +46,17 @@ local function plausible(bits, width, height)
   return width, height
 end
 
+-- WIDTH and HEIGHT less the cropping that comes next, in units of the chroma format CHROMA; FIELDS make a picture.
+local function cropped(bits, width, height, chroma, fields)
+  if bits.u(1) == 1 then
+    local unit_x = (chroma == 1 or chroma == 2) and 2 or 1
+    local unit_y = (chroma == 1 and 2 or 1) * fields
+    local left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
+    width, height = width - unit_x * (left + right), height - unit_y * (top + bottom)
+  end
+  return plausible(bits, width, height)
+end
+
 local HIGH = { [100] = true, [110] = true, [122] = true, [244] = true, [44] = true, [83] = true, [86] = true,
   [118] = true, [128] = true, [138] = true }
 
@@ -96,14 +107,8 @@ local function avc_size(sps, profile)
   local progressive = bits.u(1)
   if progressive == 0 then bits.u(1) end
   bits.u(1)
-  local width, height = 16 * columns, 16 * rows * (2 - progressive)
-  if bits.u(1) == 1 then
-    local unit_x = (chroma == 1 or chroma == 2) and 2 or 1
-    local unit_y = (chroma == 1 and 2 or 1) * (2 - progressive)
-    local left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
-    width, height = width - unit_x * (left + right), height - unit_y * (top + bottom)
-  end
-  return plausible(bits, width, height)
+  local fields = 2 - progressive
+  return cropped(bits, 16 * columns, 16 * rows * fields, chroma, fields)
 end
 
 -- AVCDecoderConfigurationRecord. (ISO 14496-15, 5.2.4.1.)
@@ -155,12 +160,7 @@ local function hevc_size(sps)
   local chroma = bits.ue()
   if chroma == 3 then bits.u(1) end
   local width, height = bits.ue(), bits.ue()
-  if bits.u(1) == 1 then
-    local unit_x, unit_y = (chroma == 1 or chroma == 2) and 2 or 1, chroma == 1 and 2 or 1
-    local left, right, top, bottom = bits.ue(), bits.ue(), bits.ue(), bits.ue()
-    width, height = width - unit_x * (left + right), height - unit_y * (top + bottom)
-  end
-  return plausible(bits, width, height)
+  return cropped(bits, width, height, chroma, 1)
 end
 
 -- HEVCDecoderConfigurationRecord. (ISO 14496-15, 8.3.3.1.)

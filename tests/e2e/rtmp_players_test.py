@@ -9,7 +9,8 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import rtmp
-from support.gateway import PATIENCE, Gateway
+from support.case import Case
+from support.gateway import PATIENCE
 
 VIEWERS = 300
 
@@ -23,18 +24,7 @@ def number_of(message):
     return struct.unpack_from(">I", message.body, 5)[0]
 
 
-class Players(unittest.TestCase):
-    def start(self, thing):
-        self.addCleanup(thing.close)
-        return thing
-
-    def gateway(self, workers=2, **options):
-        return self.start(Gateway({"handler": "rtmp", "options": options},
-                                  workers=workers))
-
-    def client(self, gateway, **options):
-        return self.start(rtmp.Client(gateway.address(), **options))
-
+class Players(Case):
     def test_each_of_many_gets_all_in_order(self):
         gateway = self.gateway()
         viewers = [self.client(gateway).play("many") for _ in range(VIEWERS)]

@@ -6,21 +6,14 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import media, rtmp
-from support.gateway import Gateway, until
+from support.case import Case
+from support.gateway import until
 from support.nginx_rtmp import Nginx, free_port
 
 PLAIN = "live on; publish_notify on; meta copy;"
 
 
-class Relay(unittest.TestCase):
-    def start(self, thing):
-        self.addCleanup(thing.close)
-        return thing
-
-    def gateway(self, **options):
-        return self.start(Gateway({"handler": "rtmp", "options": options},
-                                  workers=2))
-
+class Relay(Case):
     def url(self, gateway, name):
         return f"rtmp://127.0.0.1:{gateway.port()}/live/{name}"
 

@@ -11,7 +11,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import rtmp, rtmp_wire as wire
-from support.gateway import Gateway
+from support.case import Case
 from support.rtmp_pair import Pair
 from support.rtmp_server import Server
 
@@ -116,18 +116,7 @@ class Bad:
         session.wait()
 
 
-class Servers(unittest.TestCase):
-    def start(self, thing):
-        self.addCleanup(thing.close)
-        return thing
-
-    def gateway(self, **options):
-        return self.start(Gateway({"handler": "rtmp", "options": options},
-                                  workers=2))
-
-    def client(self, gateway):
-        return self.start(rtmp.Client(gateway.address()))
-
+class Servers(Case):
     def test_bad_servers_are_left_and_tried_again(self):
         bad = Bad()
         names = [name for name in dir(bad) if name[0].islower()]

@@ -7,22 +7,12 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import rtmp
+from support.case import Case
 from support.client import reset
-from support.gateway import Gateway, until
+from support.gateway import until
 
 
-class Takeover(unittest.TestCase):
-    def start(self, thing):
-        self.addCleanup(thing.close)
-        return thing
-
-    def gateway(self, **options):
-        return self.start(Gateway({"handler": "rtmp", "options": options},
-                                  workers=2))
-
-    def client(self, gateway):
-        return self.start(rtmp.Client(gateway.address()))
-
+class Takeover(Case):
     def publisher(self, gateway, name="x"):
         return self.client(gateway).publish(name)
 
