@@ -7,33 +7,15 @@
 -- (chunks_by_hand.c) takes the same segments, and each body into memory of its own. There is a stream of pictures and
 -- sounds in chunks of 4096 bytes, and one of small messages; headers are as encoders send them: all but the first are
 -- fmt 1, and fmt 3 inside a message.
-local build = os.getenv "BUILD" or "build"
-package.path = "./?.lua;./?/init.lua;./lua/?.lua;./lua/?/init.lua;" .. package.path
-package.cpath = build .. "/lib/?.so;" .. package.cpath
-require("jit.opt").start("maxtrace=8000", "maxmcode=16384")
-
+local bench = dofile "tests/bench/setup.lua"
 local chunk = require "handlers.rtmp.chunk"
 local core = require "linedancer.core"
-local ffi = require "ffi"
 local handler = require "linedancer.handler"
 local ld = require "linedancer"
 local machine = require "linedancer.machine"
 
-ffi.cdef "struct bench_time { long s, ns; }; int clock_gettime(int clock, struct bench_time *t);"
-local PROCESS_CPU, ROUNDS, FEEDS, CHUNK = 2, 25, 20, 4096
-local time = ffi.new "struct bench_time"
-
-local function cpu()
-  ffi.C.clock_gettime(PROCESS_CPU, time)
-  return tonumber(time.s) + tonumber(time.ns) * 1e-9
-end
-
--- Different bytes each time, the same in each run.
-local seed = 1
-local function draw(n)
-  seed = (seed * 1103515245 + 12345) % 2 ^ 31
-  return math.floor(seed / 65536) % n
-end
+local cpu, draw = bench.cpu, bench.draw
+local ROUNDS, FEEDS, CHUNK = 25, 20, 4096
 
 local function body(size)
   local bytes = {}
@@ -121,7 +103,7 @@ local function by_hand(text, size)
   local file = assert(io.open(name, "wb"))
   file:write(text)
   file:close()
-  local pipe = assert(io.popen(("%s/bench/chunks_by_hand %s %d %d"):format(build, name, size, CHUNK)))
+  local pipe = assert(io.popen(("%s/bench/chunks_by_hand %s %d %d"):format(bench.build, name, size, CHUNK)))
   local cost, messages, bytes = pipe:read("*n", "*n", "*n")
   pipe:close()
   os.remove(name)

@@ -5,31 +5,15 @@
 -- A connection over memory is fed some 60 KB of frames at a time, all different; what the feeding costs is measured
 -- with a handler that skips the bytes, and taken off. So many different ones that strings of them are collected before
 -- they come again.
-local build = os.getenv "BUILD" or "build"
-package.path = "./?.lua;./?/init.lua;./lua/?.lua;./lua/?/init.lua;" .. package.path
-package.cpath = build .. "/lib/?.so;" .. package.cpath
-require("jit.opt").start("maxtrace=8000", "maxmcode=16384")
-
-local ffi = require "ffi"
+local bench = dofile "tests/bench/setup.lua"
 local core = require "linedancer.core"
 local handler = require "linedancer.handler"
 local machine = require "linedancer.machine"
 
-ffi.cdef "struct bench_time { long s, ns; }; int clock_gettime(int clock, struct bench_time *t);"
-local PROCESS_CPU, ROUNDS, FEEDS, BLOCKS = 2, 7, 300, 100
-local time = ffi.new "struct bench_time"
+local cpu, draw = bench.cpu, bench.draw
+local ROUNDS, FEEDS, BLOCKS = 7, 300, 100
 
-local function cpu()
-  ffi.C.clock_gettime(PROCESS_CPU, time)
-  return tonumber(time.s) + tonumber(time.ns) * 1e-9
-end
-
--- Different bytes each time, the same in each run.
-local seed = 1
-local function random_byte()
-  seed = (seed * 1103515245 + 12345) % 2 ^ 31
-  return math.floor(seed / 65536) % 256
-end
+local function random_byte() return draw(256) end
 
 local function random_text(size, map)
   local bytes = {}
@@ -81,7 +65,7 @@ end
 
 local function by_hand()
   local costs = {}
-  local pipe = assert(io.popen(build .. "/bench/format_bench"))
+  local pipe = assert(io.popen(bench.build .. "/bench/format_bench"))
   for line in pipe:lines() do
     local name, cost = line:match "^(.-)%s%s+([%d.]+)%s"
     if name then costs[name] = tonumber(cost) end

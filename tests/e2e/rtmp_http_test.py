@@ -14,6 +14,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import media, rtmp
 from support.browser import Browser
+from support.case import Case
 from support.client import connect, read_all
 from support.gateway import PATIENCE, SOURCE, Gateway, until
 
@@ -25,17 +26,13 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-class Http(unittest.TestCase):
+class Http(Case):
     def setUp(self):
         self.gateway = Gateway({"handler": "rtmp"}, {
             "handler": "rtmp.http", "options": {"stats": True, "http_wait": 2}},
             workers=2)
         self.addCleanup(self.gateway.close)
         self.base = f"http://127.0.0.1:{self.gateway.port(1)}"
-
-    def start(self, thing):
-        self.addCleanup(thing.close)
-        return thing
 
     def publish(self, name, *more):
         url = f"rtmp://127.0.0.1:{self.gateway.port()}/live/{name}"

@@ -8,11 +8,12 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import media, rtmp
+from support.case import Case
 from support.client import connect
 from support.gateway import Gateway, until
 
 
-class Programs(unittest.TestCase):
+class Programs(Case):
     def setUp(self):
         self.gateway = Gateway({"handler": "rtmp"}, workers=2,
                                log={"level": "debug"})
@@ -26,10 +27,6 @@ class Programs(unittest.TestCase):
 
     def url(self, name):
         return f"rtmp://127.0.0.1:{self.gateway.port()}/live/{name}"
-
-    def start(self, program):
-        self.addCleanup(program.close)
-        return program
 
     def file(self, name):
         return self.directory / name
