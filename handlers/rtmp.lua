@@ -67,12 +67,17 @@ local function dispatch(conn, kind, time, id, body)
   end
 end
 
+-- A function of its own: LuaJIT does not compile one that makes functions.
+local function dispatch_all(conn, time, id, body)
+  link.aggregate(conn, time, id, body, function(...) dispatch(conn, ...) end)
+end
+
 function states.message(conn, kind, time, id, body)
   local count = conn.session.count + 1
   conn.session.count = count
   if count % TURN == 0 then ld.sleep(0) end
   if kind == 22 then
-    link.aggregate(conn, time, id, body, function(...) dispatch(conn, ...) end)
+    dispatch_all(conn, time, id, body)
   else
     dispatch(conn, kind, time, id, body)
   end

@@ -106,9 +106,13 @@ end
 --- Read chunks until a message of any chunk stream is whole: its kind, time (milliseconds, mod 2^32), message stream
 -- id and body, a buffer that is good until the next read. Nil when the peer ends between chunks. Raises `fail` for what
 -- is no chunk.
+--
+-- It goes back by goto, as most messages are one chunk: LuaJIT makes a trace of any loop that is entered often, and the
+-- caller's loop could then not be compiled with this one within.
 function M.read(conn)
   local chunks = conn.chunks
-  while true do
+  ::another::
+  do
     local first = conn:unpack "B"
     if not first then return nil end
     local fmt, csid, count = rshift(first, 6), band(first, 63), 1
@@ -138,6 +142,7 @@ function M.read(conn)
     end
     s.body, s.got = body, got
   end
+  goto another
 end
 
 --- The peer announces chunks of SIZE bytes, from the next one on, also for messages that are half read.

@@ -39,14 +39,23 @@ local function greet_all(self)
   for _, output in pairs(self.outputs) do output:greet(self.metadata, self.headers) end
 end
 
+local function emit_variants(self, kind, time, body, mark)
+  for variant, output in pairs(self.outputs) do
+    if variant ~= "" then output:emit(kind, time, body, mark) end
+  end
+end
+
+-- Nearly always there is one output: a loop here would be a trace of its own, at which all others end.
 local function emit(self, kind, time, body, mark)
-  for _, output in pairs(self.outputs) do output:emit(kind, time, body, mark) end
+  self.outputs[""]:emit(kind, time, body, mark)
+  if self.varied then emit_variants(self, kind, time, body, mark) end
 end
 
 local function create(self, variant)
   local output = outputs.new(self.name, variant, self.opts)
   self.outputs[variant] = output
   if variant == "" then return end
+  self.varied = true
   output:greet(self.metadata, self.headers)
   output:catch_up(self.outputs[""])
 end
@@ -74,6 +83,7 @@ end
 function Publication:drop(variant)
   self.outputs[variant].channel:close()
   self.outputs[variant] = nil
+  self.varied = next(self.outputs, next(self.outputs)) ~= nil
 end
 
 -- A - B on the circle of 2^32 milliseconds.
@@ -100,6 +110,7 @@ local function moved(self, time)
 end
 
 local function same_header(a, b) return a.kind == b.kind and a.track == b.track end
+local function video_first(a, b) return a.kind > b.kind end
 
 -- A sequence header: what comes next needs it. One that is repeated changes nothing.
 local function take_header(self, kind, time, body, codec, track)
@@ -112,7 +123,7 @@ local function take_header(self, kind, time, body, codec, track)
   if known and known.body:eq(body) then return emit(self, kind, time, body, false) end
   if place > HEADERS_MAX then return end
   self.headers[place] = header
-  table.sort(self.headers, function(a, b) return a.kind > b.kind end) -- video's first
+  table.sort(self.headers, video_first)
   self.meter:header(kind, codec, body)
   emit(self, kind, time, body, false)
   greet_all(self)
@@ -216,8 +227,8 @@ function M.open(name, opts, info)
   -- Another may have taken it since, and the word of that come before there was anybody to hear it.
   if ld.whereis(key) ~= ld.self() then return nil, "taken over" end
   local self = setmetatable({
-    name = name, opts = opts, headers = {}, outputs = {}, late = {}, has_video = false, previous = previous,
-    meter = meter.new(name, info),
+    name = name, opts = opts, headers = {}, outputs = {}, varied = false, late = {}, has_video = false,
+    previous = previous, meter = meter.new(name, info),
   }, Publication)
   publications[name] = self
   self:want ""
