@@ -26,8 +26,11 @@ local stream = require "handlers.rtmp.stream"
 local viewer = require "handlers.rtmp.viewer"
 
 local LOOK = 1 -- seconds between looks at a connection
+local TICK = 1 / 16 -- looks are at multiples of it, so that the gateway wakes once for many
 local TURN = 256 -- messages after which others have a turn
 local PING = 20 -- seconds between pings
+
+local function look_again(conn) conn:timer("look", LOOK - ld.now() % TICK) end
 
 local states = {}
 
@@ -36,7 +39,7 @@ function states.handshake(conn)
   conn:quick_ack(true) -- until it publishes or plays
   if not handshake.serve(conn) then return end
   session.init(conn)
-  conn:timer("look", LOOK)
+  look_again(conn)
   return "read"
 end
 
@@ -84,25 +87,21 @@ function states.message(conn, kind, time, id, body)
   return "read"
 end
 
--- FN(role) for each role of CONN, until it returns something, which is returned.
-local function each_role(conn, fn)
-  for _, role in pairs(conn.session and conn.session.streams or {}) do
-    local result = role and fn(role)
-    if result then return result end
-  end
-end
+local NONE = {}
+
+local function roles_of(conn) return pairs(conn.session and conn.session.streams or NONE) end
 
 local function module_of(role) return role.kind == "publisher" and publisher or viewer end
 
 -- Why CONN should end at time NOW, or nil.
 local function look(conn, now)
-  local has_role = false
-  local reason = each_role(conn, function(role)
-    has_role = true
-    return module_of(role).look(conn, role, now)
-  end)
-  if reason then return reason end
-  if has_role then conn.session.since = now end
+  for _, role in roles_of(conn) do
+    if role then
+      conn.session.since = now
+      local reason = module_of(role).look(conn, role, now)
+      if reason then return reason end
+    end
+  end
   if now - conn.session.since > conn.options.setup then return "neither published nor played" end
 end
 
@@ -121,22 +120,29 @@ local function on_timer(conn)
     conn.session.pinged = now
     link.ping(conn)
   end
-  conn:timer("look", LOOK)
+  look_again(conn)
+end
+
+-- The stream of CHANNEL (nil: any) has ended: tell its viewers.
+local function end_views(conn, channel)
+  for _, role in roles_of(conn) do
+    if role and role.kind == "viewer" then viewer.closed(conn, role, channel or role.channel and role.channel.name) end
+  end
+end
+
+-- What publishers make of MESSAGE from FROM: a reason to end CONN, or nil.
+local function hear(conn, from, message)
+  for _, role in roles_of(conn) do
+    local reason = role and role.kind == "publisher" and publisher.hear(conn, role, from, message)
+    if reason then return reason end
+  end
 end
 
 local function on_message(conn, from, message)
   if message.rtmp == "kick" then return finish(conn, message.reason or "kicked") end
   if message.rtmp == "ping" then return link.ping(conn) end
-  if message.closed then
-    each_role(conn, function(role)
-      if role.kind == "viewer" then viewer.closed(conn, role, message.closed) end
-    end)
-    return
-  end
-  local reason = each_role(conn, function(role)
-    if role.kind ~= "publisher" then return nil end
-    return (publisher.hear(conn, role, from, message))
-  end)
+  if message.closed then return end_views(conn, message.closed) end
+  local reason = hear(conn, from, message)
   if reason then finish(conn, reason) end
 end
 
@@ -146,9 +152,7 @@ end
 
 -- A viewer is told that it is over, and a publisher that it is to come back.
 local function on_drain(conn, seconds)
-  each_role(conn, function(role)
-    if role.kind == "viewer" then viewer.closed(conn, role, role.channel and role.channel.name) end
-  end)
+  end_views(conn)
   ld.log.debug("rtmp drain", { conn = conn.id, seconds = seconds })
   conn:close "drain"
 end
