@@ -1,8 +1,10 @@
 /* bus_control.c -- the bus: what the supervisor says. */
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bus_parts.h"
 
@@ -17,10 +19,17 @@ static uint32_t number(const uint8_t *p, int bytes)
     return n;
 }
 
-static void take(struct ld_bus *b, const uint8_t *p, size_t n)
+/* FD, or -1, came along. */
+static void take(struct ld_bus *b, const uint8_t *p, size_t n, int fd)
 {
     static const uint8_t pong = LD_CONTROL_PING;
 
+    if (p[0] == LD_CONTROL_SOCKET && n == 5 && fd >= 0) {
+        b->events->socket(b->ctx, number(p + 1, 2), number(p + 3, 2), fd);
+        return;
+    }
+    if (fd >= 0)
+        close(fd);
     switch (p[0]) {
     case LD_CONTROL_PING: ld_bus_ask(b, &pong, 1); break;
     case LD_CONTROL_STATE: b->joined = true; break;
@@ -43,17 +52,39 @@ static void take(struct ld_bus *b, const uint8_t *p, size_t n)
     }
 }
 
+/* As recv(); *FD is the descriptor that came along, or -1. */
+static ssize_t receive(int from, void *p, size_t size, int *fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    struct iovec iov = {p, size};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof(control.bytes)};
+    ssize_t n = recvmsg(from, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+
+    *fd = -1;
+    if (c && c->cmsg_type == SCM_RIGHTS)
+        memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+    return n;
+}
+
 /* One message: LD_OK, LD_AGAIN when there is none, LD_CLOSED. */
 static enum ld_status take_one(struct ld_bus *b)
 {
     uint8_t message[LD_CONTROL_MAX];
-    ssize_t n = recv(b->seat->control, message, sizeof(message), MSG_DONTWAIT);
+    int fd;
+    ssize_t n = receive(b->seat->control, message, sizeof(message), &fd);
 
     if (n < 0)
         return errno == EAGAIN || errno == EINTR ? LD_AGAIN : LD_CLOSED;
     if (n == 0)
         return LD_CLOSED;
-    take(b, message, (size_t)n);
+    take(b, message, (size_t)n, fd);
     return LD_OK;
 }
 

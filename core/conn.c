@@ -32,7 +32,7 @@ struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
         return NULL;
     c->link = link;
     c->profile = profile;
-    c->heard = c->entered = pool->now;
+    c->began = c->heard = c->entered = pool->now;
     c->timer.fire = ld_conn_deadline;
     c->wait = LD_WAIT_START;
     c->state = LD_NO_STATE;

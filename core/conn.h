@@ -145,8 +145,9 @@ struct ld_conn {
     const struct ld_format *format;
     struct ld_await *await;
     struct ld_extra *extra; /* or NULL */
-    double heard;           /* when the last byte came */
-    double entered;         /* when the state was entered */
+    double began;
+    double heard;   /* when the last byte came */
+    double entered; /* when the state was entered */
     struct ld_timer timer;
     uint32_t slot, generation;
     int64_t waiter;          /* whose coroutine the wait is; 0: its own */
@@ -174,6 +175,7 @@ struct ld_conn {
     bool depended : 1;          /* has dependents */
     bool reset : 1;             /* end with a reset */
     bool consumed : 1;          /* input, since the state was entered */
+    bool wrote : 1;             /* its coroutine, since then */
     bool task : 1;              /* it has no transport */
     bool passive : 1;           /* it has no coroutine */
     bool stray : 1;             /* tell of what comes to no reader */
@@ -346,6 +348,8 @@ static inline void ld_conn_grew(struct ld_conn *c)
 {
     if (c->pool->running != c || c->out->bytes > c->profile->output_limit)
         ld_conn_wrote(c);
+    else if (!c->pool->in_hook)
+        c->wrote = true;
 }
 
 /* LD_OK when all output has been taken; else wait for it.  LD_BUSY: as
@@ -361,6 +365,17 @@ enum ld_status ld_conn_drained(struct ld_conn *c);
  * be told news first.  Not entered when C is to end: why; or LD_MOVED: another
  * state is to be entered instead. */
 enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state);
+
+/* C, whose coroutine is between two states, or will not be resumed, has PROFILE
+ * from now on, whose state I was FORMER[I] of the one it had, or LD_NO_STATE;
+ * its own timeouts go along.  LD_NOMEM changes nothing. */
+enum ld_status ld_conn_rehouse(struct ld_conn *c,
+                               const struct ld_profile *profile,
+                               const uint16_t *former);
+
+/* Does C wait for the first byte of a frame, and has its coroutine read and
+ * written nothing since it entered the state? */
+bool ld_conn_is_fresh(const struct ld_conn *c);
 
 /* Override a state's timeouts for this connection. */
 enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,

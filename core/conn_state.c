@@ -61,7 +61,7 @@ enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state)
     }
     if ((c->news & LD_NEWS_POSTPONED) && c->state != state)
         c->news = LD_NEWS_MAIL;
-    c->consumed = false;
+    c->consumed = c->wrote = false;
     if (c->state != state || c->entered != now || !c->timer.index) {
         c->state = (uint16_t)state;
         c->entered = now;
@@ -96,4 +96,53 @@ enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
     if (state == c->state)
         arm(c);
     return LD_OK;
+}
+
+/* The timeouts of each state of PROFILE for C, which has its own; or NULL. */
+static struct ld_timeouts *carry_timeouts(const struct ld_conn *c,
+                                          const struct ld_profile *profile,
+                                          const uint16_t *former)
+{
+    const struct ld_timeouts *was = c->profile->timeouts;
+    const struct ld_timeouts *own = c->extra->override;
+    struct ld_timeouts *t = malloc((profile->state_count + 1) * sizeof(*t));
+
+    for (uint32_t i = 0; t && i < profile->state_count; i++) {
+        uint16_t k = former[i];
+
+        t[i] = profile->timeouts[i];
+        if (k != LD_NO_STATE && memcmp(&own[k], &was[k], sizeof(*own)) != 0)
+            t[i] = own[k];
+    }
+    return t;
+}
+
+enum ld_status ld_conn_rehouse(struct ld_conn *c,
+                               const struct ld_profile *profile,
+                               const uint16_t *former)
+{
+    uint16_t state = LD_NO_STATE;
+
+    if (c->extra && c->extra->override) {
+        struct ld_timeouts *t = carry_timeouts(c, profile, former);
+
+        if (!t)
+            return LD_NOMEM;
+        free(c->extra->override);
+        c->extra->override = t;
+    }
+    for (uint32_t i = 0; i < profile->state_count; i++)
+        if (former[i] == c->state && c->state != LD_NO_STATE)
+            state = (uint16_t)i;
+    c->profile = profile;
+    c->state = state;
+    return LD_OK;
+}
+
+bool ld_conn_is_fresh(const struct ld_conn *c)
+{
+    return c->phase == LD_PHASE_OPEN && !c->doom && !c->consumed && !c->wrote &&
+           ld_conn_unread(c) == 0 && !c->parked && c->waiter == 0 &&
+           (c->flags & LD_OPENS) && c->wait >= LD_WAIT_FRAME &&
+           c->wait <= LD_WAIT_PIECE;
 }

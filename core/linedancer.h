@@ -41,6 +41,11 @@ int ld_gateway_command(struct ld_gateway *g, int argc, char **argv);
  * libev callback, not in a signal handler. */
 void ld_gateway_stop(struct ld_gateway *g);
 
+/* Load the config and the handlers again, and go on with them if they are good;
+ * if not, nothing changes.  What came of it is in the log.  Safe in a libev
+ * callback, not in a signal handler. */
+void ld_gateway_reload(struct ld_gateway *g);
+
 /* The loop it runs on; borrowed. */
 struct ev_loop *ld_gateway_loop(struct ld_gateway *g);
 

@@ -21,6 +21,7 @@ struct ld_address {
     const char *host;
     const char *path;
     uint16_t port; /* 0: any free one */
+    unsigned mode; /* of a unix socket's file; 0: as the umask has it */
 };
 
 /* Takes ownership of FD, which is non-blocking and close-on-exec.  PEER is

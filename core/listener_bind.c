@@ -103,6 +103,21 @@ static int share_port(int fd)
     return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 }
 
+/* The file of a unix socket never has another mode. */
+static int bind_with_mode(int fd, const struct sockaddr *sa, socklen_t len,
+                          unsigned mode)
+{
+    mode_t mask;
+    int r;
+
+    if (!mode)
+        return bind(fd, sa, len);
+    mask = umask(~mode & 0777);
+    r = bind(fd, sa, len);
+    umask(mask);
+    return r;
+}
+
 int ld_listener_bind(const struct ld_address *at, int backlog,
                      enum ld_share_port share)
 {
@@ -121,7 +136,7 @@ int ld_listener_bind(const struct ld_address *at, int backlog,
         goto fail;
     if (share == LD_PORT_JOINED && share_port(fd) < 0)
         goto fail;
-    if (bind(fd, (struct sockaddr *)&sa, len) < 0)
+    if (bind_with_mode(fd, (struct sockaddr *)&sa, len, at->mode) < 0)
         goto fail;
     if (share == LD_PORT_SHARED && share_port(fd) < 0)
         goto fail;

@@ -12,7 +12,7 @@
 #include "linedancer.h"
 #include "supervisor.h"
 
-enum { SIGNALS = 3 };
+enum { SIGNALS = 4 };
 
 struct arguments {
     int count;
@@ -23,6 +23,10 @@ static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
 {
     (void)loop;
     (void)events;
+    if (w->signum == SIGHUP) {
+        ld_gateway_reload(w->data);
+        return;
+    }
     ld_gateway_stop(w->data);
     if (w->signum == SIGQUIT)
         ld_gateway_stop(w->data);
@@ -43,7 +47,7 @@ static void raise_descriptor_limit(void)
 /* Only a gateway that serves has something to finish: all else just dies. */
 static void watch_signals(struct ld_gateway *g, ev_signal watchers[SIGNALS])
 {
-    static const int signals[SIGNALS] = {SIGTERM, SIGINT, SIGQUIT};
+    static const int signals[SIGNALS] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
 
     for (int i = 0; i < SIGNALS; i++) {
         ev_signal_init(&watchers[i], on_signal, signals[i]);
@@ -82,9 +86,10 @@ static int command(const struct arguments *a, const struct ld_role *role,
     return status;
 }
 
-static int plan(void *ctx, int fd)
+static int plan(void *ctx, int fd, const struct ld_plan *former)
 {
-    struct ld_role role = {.kind = LD_ROLE_PLAN, .plan_fd = fd};
+    struct ld_role role = {
+        .kind = LD_ROLE_PLAN, .plan_fd = fd, .former = former};
 
     return command(ctx, &role, false);
 }
@@ -109,11 +114,9 @@ static int run(struct arguments *a)
     if (!found)
         return status;
     if (found->workers > 0)
-        status = ld_supervise(found, &ops, a);
-    else
-        status = command(a, &alone, true);
+        return ld_supervise(found, &ops, a);
     ld_plan_free(found);
-    return status;
+    return command(a, &alone, true);
 }
 
 int main(int argc, char **argv)

@@ -23,6 +23,10 @@ void ld_outbox_init(struct ld_outbox *o, int fd, size_t limit);
  * the limit, LD_NOMEM, or LD_CLOSED when nobody reads the socket any more. */
 enum ld_status ld_outbox_put(struct ld_outbox *o, const void *p, size_t n);
 
+/* The same with a copy of the descriptor FD. */
+enum ld_status ld_outbox_put_fd(struct ld_outbox *o, const void *p, size_t n,
+                                int fd);
+
 /* Send what is kept: LD_OK when nothing is left, LD_AGAIN when the fd must
  * become writable first, LD_CLOSED. */
 enum ld_status ld_outbox_flush(struct ld_outbox *o);

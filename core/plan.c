@@ -113,6 +113,8 @@ static bool read_listener(struct reader *r, struct ld_plan_listener *l)
     l->handler = next_text(r);
     l->port = (uint16_t)next_whole(r, UINT16_MAX);
     l->backlog = (int)next_whole(r, INT32_MAX);
+    l->mode = next_whole(r, 0777);
+    l->stays = next_whole(r, 1);
     return l->host && l->path && l->text && l->handler;
 }
 

@@ -7,6 +7,8 @@
 #ifndef LD_PLAN_H
 #define LD_PLAN_H
 
+#include <stdbool.h>
+
 #include "ld.h"
 #include "log.h"
 
@@ -18,6 +20,8 @@ struct ld_plan_listener {
     char *handler;
     uint16_t port;
     int backlog;
+    unsigned mode; /* of a unix socket's file; 0: as the umask has it */
+    bool stays;    /* while the gateway drains */
 };
 
 struct ld_plan {

@@ -20,20 +20,31 @@ enum {
  * it are big-endian. */
 enum ld_control {
     /* Of both. */
-    LD_CONTROL_PING = 'p', /* the answer is the same */
+    LD_CONTROL_PING = 'p',  /* the answer is the same */
+    LD_CONTROL_DRAIN = 's', /* let connections finish, then exit; of a worker:
+                               have all do so */
     /* Of the supervisor. */
     LD_CONTROL_WATCH = 't',   /* slot:u16, accept on its sockets too */
     LD_CONTROL_UNWATCH = 'g', /* slot:u16, no more */
     LD_CONTROL_STATE = 'i',   /* all that is so has been told */
-    LD_CONTROL_DRAIN = 's',   /* let connections finish, then exit */
     LD_CONTROL_STOP = 'q',    /* exit */
     LD_CONTROL_WORKER = 'W',  /* slot:u16 incarnation:u32 up:u8 */
     LD_CONTROL_NAME = 'N',    /* name:s2 id:s2; no id: nobody holds it */
     LD_CONTROL_ANSWER = 'A',  /* request:u32 ok:u8 previous:s2 */
+    LD_CONTROL_PLAN = 'P',    /* a piece of a plan, see plan.h */
+    LD_CONTROL_SOCKET = 'k',  /* listener:u16, from 0, slot:u16, and the socket:
+                                 of the config to come */
+    LD_CONTROL_PREPARE = 'V', /* version:u32, with that plan; 0: only look */
+    LD_CONTROL_COMMIT = 'C',  /* it is so */
+    LD_CONTROL_ABORT = 'X',   /* it is not to be */
+    LD_CONTROL_RELOADED = 'B', /* request:u32 version:u32 text:s2; version 0: it
+                                  was refused, as the text says */
     /* Of the worker. */
     LD_CONTROL_READY = 'r',
-    LD_CONTROL_REGISTER = 'R',  /* request:u32 take:u8 name:s2 id:s2 */
-    LD_CONTROL_UNREGISTER = 'U' /* name:s2 id:s2 */
+    LD_CONTROL_REGISTER = 'R',   /* request:u32 take:u8 name:s2 id:s2 */
+    LD_CONTROL_UNREGISTER = 'U', /* name:s2 id:s2 */
+    LD_CONTROL_RELOAD = 'L',     /* request:u32 dry:u8 */
+    LD_CONTROL_PREPARED = 'v'    /* version:u32 ok:u8 text:s2 */
 };
 
 struct ld_seat {
@@ -48,6 +59,7 @@ struct ld_seat {
     const int *outboxes; /* by slot - 1: the other end of each inbox */
     const char *plan;    /* see plan.h; the worker runs these files */
     size_t plan_size;
+    uint32_t version; /* how many plans there have been, from 1 */
 };
 
 #endif

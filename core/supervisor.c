@@ -33,7 +33,7 @@ static void order_all(struct ld_supervisor *s, int kind)
 void ld_supervisor_stop(struct ld_supervisor *s)
 {
     s->phase = LD_STOPPING;
-    ld_supervisor_close_listeners(s);
+    ld_supervisor_close_listeners(s, true);
     order_all(s, LD_CONTROL_STOP);
     s->deadline = ld_supervisor_now() + STOP_SECONDS;
 }
@@ -46,10 +46,10 @@ static void stop_at_once(struct ld_supervisor *s)
     ld_supervisor_stop(s);
 }
 
-static void drain(struct ld_supervisor *s)
+void ld_supervisor_drain(struct ld_supervisor *s)
 {
     s->phase = LD_DRAINING;
-    ld_supervisor_close_listeners(s);
+    ld_supervisor_close_listeners(s, false);
     ld_log(&s->log, LD_INFO, "draining", "workers=%u seconds=%g", s->slots,
            s->plan->drain);
     order_all(s, LD_CONTROL_DRAIN);
@@ -60,14 +60,11 @@ static void heed_signal(struct ld_supervisor *s, uint32_t number)
 {
     switch (number) {
     case SIGCHLD: ld_supervisor_reap(s); break;
-    case SIGHUP:
-        ld_log(&s->log, LD_WARN, "SIGHUP ignored",
-               "why=\"this build cannot reload\"");
-        break;
+    case SIGHUP: ld_supervisor_reload(s, 0, 0, false); break;
     case SIGQUIT: stop_at_once(s); break;
     default: /* SIGTERM, SIGINT */
         if (s->phase == LD_SERVING)
-            drain(s);
+            ld_supervisor_drain(s);
         else
             stop_at_once(s);
     }
@@ -107,6 +104,8 @@ static double wait_seconds(const struct ld_supervisor *s)
 static void serve_once(struct ld_supervisor *s, struct pollfd *fds)
 {
     fds[0] = (struct pollfd){.fd = s->signals, .events = POLLIN};
+    fds[s->slots + 1] = (struct pollfd){.fd = s->reload.out, .events = POLLIN};
+    fds[s->slots + 2] = (struct pollfd){.fd = s->reload.err, .events = POLLIN};
     for (uint32_t i = 0; i < s->slots; i++) {
         const struct ld_process *w = &s->workers[i];
 
@@ -114,7 +113,7 @@ static void serve_once(struct ld_supervisor *s, struct pollfd *fds)
         if (ld_outbox_waits(&w->outbox))
             fds[i + 1].events |= POLLOUT;
     }
-    if (poll(fds, s->slots + 1, (int)(wait_seconds(s) * 1000)) < 0)
+    if (poll(fds, s->slots + 3, (int)(wait_seconds(s) * 1000)) < 0)
         return;
     for (uint32_t i = 0; i < s->slots; i++) {
         struct ld_process *w = &s->workers[i];
@@ -124,6 +123,8 @@ static void serve_once(struct ld_supervisor *s, struct pollfd *fds)
         if (fds[i + 1].revents & (POLLIN | POLLHUP | POLLERR))
             ld_supervisor_listen(s, w);
     }
+    if (fds[s->slots + 1].revents || fds[s->slots + 2].revents)
+        ld_supervisor_reload_read(s);
     if (fds[0].revents)
         read_signals(s);
 }
@@ -153,6 +154,7 @@ static void serve(struct ld_supervisor *s, struct pollfd *fds)
         serve_once(s, fds);
         now = ld_supervisor_now();
         ld_supervisor_tick(s, now);
+        ld_supervisor_reload_tick(s, now);
         if (s->phase != LD_SERVING && now >= s->deadline)
             kill_all(s);
         ld_supervisor_assign(s);
@@ -168,18 +170,20 @@ static void init_workers(struct ld_supervisor *s)
     }
 }
 
-int ld_supervise(const struct ld_plan *plan,
-                 const struct ld_supervisor_ops *ops, void *ctx)
+int ld_supervise(struct ld_plan *plan, const struct ld_supervisor_ops *ops,
+                 void *ctx)
 {
     struct ld_supervisor s = {.plan = plan,
+                              .version = 1,
                               .ops = ops,
                               .ctx = ctx,
                               .status = 1,
                               .pid = getpid(),
                               .signals = -1,
                               .slots = plan->workers};
-    struct pollfd *fds = calloc(s.slots + 1, sizeof(*fds));
+    struct pollfd *fds = calloc(s.slots + 3, sizeof(*fds));
 
+    ld_supervisor_reload_init(&s);
     s.log.level = plan->level;
     s.workers = calloc(s.slots, sizeof(*s.workers));
     s.arbiter = ld_arbiter_new(s.slots, ld_supervisor_pass_on, &s);
@@ -197,6 +201,7 @@ int ld_supervise(const struct ld_plan *plan,
         close(s.signals);
     ld_arbiter_free(s.arbiter);
     free(s.workers);
+    ld_plan_free(s.plan);
     free(fds);
     return s.status;
 }

@@ -25,12 +25,40 @@ struct ld_process {
     double fork_at; /* without a process: when to start one */
     bool slow;      /* has been silent for half of the heartbeat */
     bool killed;
+    bool prepared; /* for the plan to come */
+};
+
+/* Text that grows; NUL-terminated. */
+struct ld_text_of {
+    char *p;
+    size_t size;
+};
+
+enum ld_reload_phase {
+    LD_RELOAD_NONE,
+    LD_RELOAD_PLANNING, /* a child evaluates the config */
+    LD_RELOAD_WAITING,  /* until all workers are ready */
+    LD_RELOAD_PREPARING /* they load it */
+};
+
+struct ld_reload {
+    enum ld_reload_phase phase;
+    uint32_t slot, request; /* who asked; slot 0: a signal */
+    bool dry;
+    pid_t child;
+    int out, err; /* what it writes, a plan, and what it says */
+    struct ld_text_of text, words;
+    double deadline;
+    struct ld_plan *next;
+    int *sockets; /* of NEXT, as in struct ld_seat */
 };
 
 enum ld_supervisor_phase { LD_SERVING, LD_DRAINING, LD_STOPPING };
 
 struct ld_supervisor {
-    const struct ld_plan *plan;
+    struct ld_plan *plan; /* that holds */
+    uint32_t version;     /* its number, from 1 */
+    struct ld_reload reload;
     const struct ld_supervisor_ops *ops;
     void *ctx;
     struct ld_log log;
@@ -55,9 +83,13 @@ struct ld_supervisor {
 double ld_supervisor_now(void);
 
 /* supervisor_sockets.c: make all sockets; false when that failed, which is
- * logged.  Closing the listeners refuses clients from now on. */
+ * logged.  Closing the listeners, ALL or those that do not stay while it
+ * drains, refuses clients from now on. */
 bool ld_supervisor_open(struct ld_supervisor *s);
-void ld_supervisor_close_listeners(struct ld_supervisor *s);
+void ld_supervisor_close_listeners(struct ld_supervisor *s, bool all);
+/* Bind what L says: a socket for each slot into SOCKETS; false with errno. */
+bool ld_supervisor_bind(struct ld_supervisor *s,
+                        const struct ld_plan_listener *l, int *sockets);
 void ld_supervisor_close(struct ld_supervisor *s);
 
 /* supervisor_worker.c */
@@ -73,6 +105,37 @@ void ld_supervisor_kill(struct ld_supervisor *s, struct ld_process *w,
                         const char *why);
 /* End every worker at once. */
 void ld_supervisor_stop(struct ld_supervisor *s);
+/* A child of this process gives up what is the supervisor's alone. */
+void ld_supervisor_leave(struct ld_supervisor *s);
+/* Let connections finish, then exit. */
+void ld_supervisor_drain(struct ld_supervisor *s);
+
+/* supervisor_change.c: find or make the sockets of the plan to come; false with
+ * WHY.  Give W the new ones; close them; close those of plan P, which has gone,
+ * that the plan that holds has no use for. */
+bool ld_supervisor_find_sockets(struct ld_supervisor *s, char *why,
+                                size_t size);
+void ld_supervisor_send_sockets(struct ld_supervisor *s, struct ld_process *w);
+void ld_supervisor_close_fresh(struct ld_supervisor *s);
+void ld_supervisor_close_former(struct ld_supervisor *s,
+                                const struct ld_plan *p, int *sockets);
+
+/* supervisor_reload.c */
+
+void ld_supervisor_reload_init(struct ld_supervisor *s);
+/* Have the config evaluated again; the worker in SLOT (0: nobody) is told what
+ * came of it, as an answer to REQUEST.  DRY: it is only shown. */
+void ld_supervisor_reload(struct ld_supervisor *s, uint32_t slot,
+                          uint32_t request, bool dry);
+/* The child that evaluates it has something to say, or has ended. */
+void ld_supervisor_reload_read(struct ld_supervisor *s);
+void ld_supervisor_planned(struct ld_supervisor *s, int status);
+/* W says that it has prepared, or why not, in N bytes at P; or has died. */
+void ld_supervisor_prepared(struct ld_supervisor *s, struct ld_process *w,
+                            const uint8_t *p, size_t n);
+void ld_supervisor_reload_lost(struct ld_supervisor *s,
+                               const struct ld_process *w);
+void ld_supervisor_reload_tick(struct ld_supervisor *s, double now);
 
 /* supervisor_talk.c */
 

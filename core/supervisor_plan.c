@@ -20,7 +20,7 @@ static void run_child(const struct ld_supervisor_ops *ops, void *ctx,
     if (getppid() != parent)
         _exit(1);
     close(pipe_fds[0]);
-    exit(ops->plan(ctx, pipe_fds[1]));
+    exit(ops->plan(ctx, pipe_fds[1], NULL));
 }
 
 /* Everything until the end of FD, or NULL. */

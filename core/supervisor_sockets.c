@@ -34,11 +34,10 @@ static void say_listening(const struct ld_supervisor *s,
 
 /* A socket for each slot: the first as if it were alone, so that a busy port
  * is an error. */
-static bool bind_listener(struct ld_supervisor *s, uint32_t index)
+bool ld_supervisor_bind(struct ld_supervisor *s,
+                        const struct ld_plan_listener *l, int *sockets)
 {
-    const struct ld_plan_listener *l = &s->plan->listeners[index];
-    struct ld_address at = {l->family, l->host, l->path, l->port};
-    int *sockets = &s->sockets[index * s->slots];
+    struct ld_address at = {l->family, l->host, l->path, l->port, l->mode};
     bool is_unix = l->family == AF_UNIX;
 
     sockets[0] = ld_listener_bind(&at, l->backlog,
@@ -95,7 +94,8 @@ bool ld_supervisor_open(struct ld_supervisor *s)
         return false;
     }
     for (uint32_t i = 0; i < s->plan->listener_count; i++) {
-        if (bind_listener(s, i))
+        if (ld_supervisor_bind(s, &s->plan->listeners[i],
+                               &s->sockets[i * s->slots]))
             continue;
         refuse(s, &s->plan->listeners[i]);
         return false;
@@ -128,15 +128,16 @@ static void close_listener(struct ld_supervisor *s, uint32_t index)
         unlink(l->path);
 }
 
-void ld_supervisor_close_listeners(struct ld_supervisor *s)
+void ld_supervisor_close_listeners(struct ld_supervisor *s, bool all)
 {
     for (uint32_t i = 0; s->sockets && i < s->plan->listener_count; i++)
-        close_listener(s, i);
+        if (all || !s->plan->listeners[i].stays)
+            close_listener(s, i);
 }
 
 void ld_supervisor_close(struct ld_supervisor *s)
 {
-    ld_supervisor_close_listeners(s);
+    ld_supervisor_close_listeners(s, true);
     close_all(s->inboxes, s->slots);
     close_all(s->outboxes, s->slots);
     free(s->sockets);

@@ -61,12 +61,27 @@ static void take_ready(struct ld_supervisor *s, struct ld_process *w)
     ld_arbiter_up(s->arbiter, w->slot);
 }
 
+static uint32_t request_of(const uint8_t *p)
+{
+    return (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 |
+           p[4];
+}
+
 static void take(struct ld_supervisor *s, struct ld_process *w,
                  const uint8_t *p, size_t n)
 {
     switch (p[0]) {
     case LD_CONTROL_PING: return;
     case LD_CONTROL_READY: take_ready(s, w); return;
+    case LD_CONTROL_PREPARED: ld_supervisor_prepared(s, w, p, n); return;
+    case LD_CONTROL_RELOAD:
+        if (n == 6)
+            ld_supervisor_reload(s, w->slot, request_of(p), p[5]);
+        return;
+    case LD_CONTROL_DRAIN:
+        if (s->phase == LD_SERVING)
+            ld_supervisor_drain(s);
+        return;
     default:
         if (!ld_arbiter_take(s->arbiter, w->slot, p, n))
             ld_log(&s->log, LD_FAULT, "malformed message", "worker=%u",

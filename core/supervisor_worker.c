@@ -32,15 +32,20 @@ static void leave_signals(const struct ld_supervisor *s)
     sigprocmask(SIG_SETMASK, &s->former_mask, NULL);
 }
 
-static void close_others(struct ld_supervisor *s, const struct ld_process *w)
+void ld_supervisor_leave(struct ld_supervisor *s)
 {
     close(s->signals);
-    for (uint32_t i = 0; i < s->slots; i++) {
+    for (uint32_t i = 0; i < s->slots; i++)
         if (s->workers[i].control >= 0)
             close(s->workers[i].control);
+    leave_signals(s);
+}
+
+static void close_others(struct ld_supervisor *s, const struct ld_process *w)
+{
+    for (uint32_t i = 0; i < s->slots; i++)
         if (i != w->slot - 1)
             close(s->inboxes[i]);
-    }
 }
 
 static void run_child(struct ld_supervisor *s, struct ld_process *w,
@@ -55,13 +60,14 @@ static void run_child(struct ld_supervisor *s, struct ld_process *w,
                            .inbox = s->inboxes[w->slot - 1],
                            .outboxes = s->outboxes,
                            .plan = s->plan->text,
-                           .plan_size = s->plan->size};
+                           .plan_size = s->plan->size,
+                           .version = s->version};
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != s->pid)
         _exit(1);
     close_others(s, w);
-    leave_signals(s);
+    ld_supervisor_leave(s);
     exit(s->ops->work(s->ctx, &seat));
 }
 
@@ -218,6 +224,7 @@ static void buried(struct ld_supervisor *s, struct ld_process *w, int status)
     w->pid = 0;
     ld_supervisor_assign(s);
     ld_arbiter_down(s->arbiter, w->slot);
+    ld_supervisor_reload_lost(s, w);
     if (s->phase == LD_SERVING)
         replace(s, w, status);
     else if (!is_expected(s, w, status))
@@ -229,10 +236,13 @@ void ld_supervisor_reap(struct ld_supervisor *s)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == s->reload.child)
+            ld_supervisor_planned(s, status);
         for (uint32_t i = 0; i < s->slots; i++)
             if (s->workers[i].pid == pid)
                 buried(s, &s->workers[i], status);
+    }
 }
 
 static void look_at(struct ld_supervisor *s, struct ld_process *w, double now)

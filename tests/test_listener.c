@@ -104,7 +104,7 @@ static int dial_unix(const char *path)
 
 static struct ld_listener *open_v4(uint16_t port)
 {
-    struct ld_address at = {AF_INET, "127.0.0.1", NULL, port};
+    struct ld_address at = {AF_INET, "127.0.0.1", NULL, port, 0};
 
     return ld_listener_open(loop, &at, 2 * MANY, &silent);
 }
@@ -125,7 +125,7 @@ static int tear_down(void **state)
 
 static void guests_of_both_families_are_accepted(void **state)
 {
-    struct ld_address both = {AF_INET6, "::", NULL, 0};
+    struct ld_address both = {AF_INET6, "::", NULL, 0, 0};
     struct ld_listener *l = ld_listener_open(loop, &both, 16, &silent);
     struct guests g = {.wanted = 2};
     int fds[2];
@@ -166,7 +166,7 @@ static void a_busy_port_is_an_error(void **state)
 
 static void an_address_that_is_none_is_refused(void **state)
 {
-    struct ld_address at = {AF_INET, "localhost", NULL, 0};
+    struct ld_address at = {AF_INET, "localhost", NULL, 0, 0};
     char path[200];
 
     (void)state;
@@ -174,7 +174,7 @@ static void an_address_that_is_none_is_refused(void **state)
     assert_int_equal(errno, EINVAL);
     memset(path, 'x', sizeof(path) - 1);
     path[sizeof(path) - 1] = '\0';
-    at = (struct ld_address){AF_UNIX, NULL, path, 0};
+    at = (struct ld_address){AF_UNIX, NULL, path, 0, 0};
     assert_null(ld_listener_open(loop, &at, 16, &silent));
     assert_int_equal(errno, ENAMETOOLONG);
 }
@@ -190,7 +190,7 @@ static void unix_path(char *path, size_t len, char *dir)
 static void a_dead_socket_file_is_replaced_and_a_living_one_is_not(void **s)
 {
     char dir[64], path[96];
-    struct ld_address at = {AF_UNIX, NULL, path, 0};
+    struct ld_address at = {AF_UNIX, NULL, path, 0, 0};
     struct guests g = {.wanted = 2};
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct ld_listener *l;
@@ -221,7 +221,7 @@ static void a_dead_socket_file_is_replaced_and_a_living_one_is_not(void **s)
 static void a_living_socket_whose_queue_is_full_is_left_alone(void **state)
 {
     char dir[64], path[96];
-    struct ld_address at = {AF_UNIX, NULL, path, 0};
+    struct ld_address at = {AF_UNIX, NULL, path, 0, 0};
     struct ld_listener *l;
     int fds[8], n = 0;
 
@@ -243,7 +243,7 @@ static void a_living_socket_whose_queue_is_full_is_left_alone(void **state)
 static void a_file_that_is_no_socket_is_never_removed(void **state)
 {
     char dir[64], path[96];
-    struct ld_address at = {AF_UNIX, NULL, path, 0};
+    struct ld_address at = {AF_UNIX, NULL, path, 0, 0};
 
     (void)state;
     unix_path(path, sizeof(path), dir);
@@ -311,7 +311,7 @@ static void a_paused_listener_lets_guests_wait(void **state)
 
 static void a_shared_port_is_joined_but_not_taken(void **state)
 {
-    struct ld_address at = {AF_INET, "127.0.0.1", NULL, 0};
+    struct ld_address at = {AF_INET, "127.0.0.1", NULL, 0, 0};
     int first = ld_listener_bind(&at, 2 * MANY, LD_PORT_SHARED), second;
     struct ld_listener *l[2];
     struct guests g = {.wanted = 40};

@@ -105,6 +105,7 @@ static int open_state(lua_State *L)
      */
     lua_gc(L, LUA_GCSETSTEPMUL, GC_STEP_MULTIPLIER);
     g->vm = ld_vm_open(L, g->worker, &g->log);
+    g->vm->gateway = g;
     remember_role(g, L);
     preload_modules(L);
     return 0;
@@ -192,11 +193,16 @@ static void on_stop(void *ctx, bool now)
         ld_gateway_stop(g);
 }
 
+static void on_socket(void *ctx, uint32_t listener, uint32_t slot, int fd)
+{
+    ld_gateway_give(((struct ld_gateway *)ctx)->vm, listener, slot, fd);
+}
+
 static enum ld_status take_seat(struct ld_gateway *g)
 {
     static const struct ld_bus_ops ops = {post, ask};
     static const struct ld_bus_events events = {on_message, on_control,
-                                                on_watch, on_stop};
+                                                on_watch, on_stop, on_socket};
     const struct ld_seat *seat = g->role.seat;
 
     g->role.bus = ld_bus_new(g->loop, seat, &g->log, &events, g);
@@ -307,6 +313,24 @@ API void ld_gateway_stop(struct ld_gateway *g)
     g->deadline = ev_now(g->loop) + g->vm->drain_seconds;
     ev_timer_again(g->loop, &g->drain);
     ev_feed_event(g->loop, &g->drain, EV_TIMER);
+}
+
+API void ld_gateway_reload(struct ld_gateway *g)
+{
+    lua_State *L = g->vm->L;
+
+    if (g->vm->reload_ref == LUA_NOREF || g->vm->stopping) {
+        ld_log(&g->log, LD_WARN, "reload refused", "why=\"%s\"",
+               g->vm->stopping ? "the gateway is stopping"
+                               : "the gateway does not serve");
+        return;
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, g->vm->reload_ref);
+    if (lua_pcall(L, 0, 0, 0)) {
+        ld_log(&g->log, LD_FAULT, "reload failed", "error=\"%s\"",
+               lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
 }
 
 API struct ev_loop *ld_gateway_loop(struct ld_gateway *g)

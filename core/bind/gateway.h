@@ -8,11 +8,22 @@
 /* The role of the gateway that owns L. */
 const struct ld_role *ld_gateway_role(lua_State *L);
 
+/* The VM of L; raises when there is no gateway. */
+struct ld_vm *ld_gateway_vm(lua_State *L);
+
+/* Accept on all ports that are not full. */
+void ld_gateway_heed_ports(struct ld_vm *vm);
+
 /* C has closed: count it out of its listener. */
 void ld_gateway_conn_closed(struct ld_vm *vm, const struct ld_conn *c);
 
 /* Accept on the sockets of another worker's SLOT too, or no more. */
 void ld_gateway_watch(struct ld_vm *vm, uint32_t slot, bool on);
+
+/* The supervisor gives the socket FD, which is taken over; see struct
+ * ld_given. */
+void ld_gateway_give(struct ld_vm *vm, uint32_t listener, uint32_t slot,
+                     int fd);
 
 /* lib_bus.c: hand what came in to Lua. */
 void ld_bus_to_lua(struct ld_vm *vm, uint32_t slot, uint32_t incarnation,

@@ -54,7 +54,8 @@ static void boot_ref(lua_State *L, const char *key, int *ref)
     *ref = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* core.boot{ run=, finish=, closed=, drain=, task=, news=, alarm=, stray= }:
+/* core.boot{ run=, finish=, closed=, drain=, task=, news=, alarm=, stray=,
+ * reload= }:
  * the functions that C calls; those that are absent stay. */
 static int l_boot(lua_State *L)
 {
@@ -69,6 +70,7 @@ static int l_boot(lua_State *L)
     boot_ref(L, "news", &vm->news_ref);
     boot_ref(L, "alarm", &vm->alarm_ref);
     boot_ref(L, "stray", &vm->stray_ref);
+    boot_ref(L, "reload", &vm->reload_ref);
     return 0;
 }
 
@@ -274,65 +276,6 @@ static int l_log_level(lua_State *L)
     return 0;
 }
 
-/* core.conn_of(handle) -> the conn's table, or nil once it is gone. */
-static int l_conn_of(lua_State *L)
-{
-    struct ld_vm *vm = ld_vm_of(L);
-    struct ld_conn *c = ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
-
-    if (!c)
-        return 0;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
-    lua_rawgeti(L, -1, (int)c->slot + 1);
-    return 1;
-}
-
-/* core.conns() -> an array of the conns with a handler that are open. */
-static int l_conns(lua_State *L)
-{
-    struct ld_vm *vm = ld_vm_of(L);
-    struct ld_pool *pool = vm->pool;
-    int n = 0;
-
-    lua_newtable(L);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
-    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        const struct ld_conn *c =
-            &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
-
-        if (c->phase != LD_PHASE_OPEN || c->task || c->passive)
-            continue;
-        lua_rawgeti(L, -1, (int)i + 1);
-        lua_rawseti(L, -3, ++n);
-    }
-    lua_pop(L, 1);
-    return 1;
-}
-
-/* core.is_idle(handle): does it wait where it has read and written nothing? */
-static int l_is_idle(lua_State *L)
-{
-    struct ld_vm *vm = ld_vm_of(L);
-    struct ld_conn *c = ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
-
-    lua_pushboolean(L, c && ld_conn_unread(c) == 0 && ld_conn_unsent(c) == 0 &&
-                           (c->flags & LD_OPENS) && c->wait != LD_WAIT_NONE &&
-                           c->wait != LD_WAIT_START);
-    return 1;
-}
-
-/* core.state_of(handle) -> index of its state, from 1; nil before the first */
-static int l_state_of(lua_State *L)
-{
-    struct ld_vm *vm = ld_vm_of(L);
-    struct ld_conn *c = ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
-
-    if (!c || c->state == LD_NO_STATE)
-        return 0;
-    lua_pushinteger(L, c->state + 1);
-    return 1;
-}
-
 static const luaL_Reg core[] = {{"boot", l_boot},
                                 {"tokens", l_tokens},
                                 {"format", l_format},
@@ -340,10 +283,6 @@ static const luaL_Reg core[] = {{"boot", l_boot},
                                 {"log", l_log},
                                 {"logs", l_logs},
                                 {"log_level", l_log_level},
-                                {"conn_of", l_conn_of},
-                                {"conns", l_conns},
-                                {"is_idle", l_is_idle},
-                                {"state_of", l_state_of},
                                 {"forget_machine", l_forget_machine},
                                 {NULL, NULL}};
 
@@ -355,10 +294,12 @@ __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
         vm = ld_vm_open(L, NULL, NULL);
     lua_newtable(L);
     luaL_register(L, NULL, core);
+    ld_lib_conn(L);
     ld_lib_direct(L);
     ld_lib_task(L);
     ld_lib_testing(L);
     ld_lib_gateway(L);
+    ld_lib_port(L);
     ld_lib_bus(L);
     ld_lib_dial(L);
     ld_lib_channel(L);

@@ -8,6 +8,7 @@
 #include "../bus.h"
 
 struct ld_gateway;
+struct ld_plan;
 
 enum ld_role_kind {
     LD_ROLE_ALONE, /* all there is */
@@ -18,8 +19,9 @@ enum ld_role_kind {
 struct ld_role {
     enum ld_role_kind kind;
     int plan_fd;
-    const struct ld_seat *seat; /* borrowed */
-    struct ld_bus *bus;         /* of a worker; the gateway's */
+    const struct ld_plan *former; /* that holds while LD_ROLE_PLAN, or NULL */
+    const struct ld_seat *seat;   /* borrowed */
+    struct ld_bus *bus;           /* of a worker; the gateway's */
 };
 
 /* A gateway that logs to standard error, as ROLE says.  NULL with errno set;

@@ -101,7 +101,7 @@ struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
         vm->log->level = LD_WARN;
     vm->run_ref = vm->finish_ref = vm->closed_ref = LUA_NOREF;
     vm->drain_ref = vm->task_ref = vm->news_ref = LUA_NOREF;
-    vm->alarm_ref = vm->stray_ref = LUA_NOREF;
+    vm->alarm_ref = vm->stray_ref = vm->reload_ref = LUA_NOREF;
     vm->bus_ref = vm->control_ref = LUA_NOREF;
     vm->buffer_free = UINT32_MAX;
     lua_createtable(L, 0, 1);

@@ -13,6 +13,7 @@
 #include "../conn.h"
 #include "../listener.h"
 #include "../pack.h"
+#include "../seat.h"
 #include "../worker.h"
 #include "api.h"
 
@@ -38,6 +39,13 @@ struct ld_alarm {
     struct ld_alarm *next; /* free */
 };
 
+/* A socket that the supervisor gave a worker that runs: of SLOT, for the
+ * listener that is the LISTENER-th, from 0, of the config to come. */
+struct ld_given {
+    uint32_t listener, slot;
+    int fd;
+};
+
 /* The blob behind an arg of kind LD_ARG_SHARED. */
 struct ld_share {
     uint32_t arg;
@@ -61,6 +69,8 @@ struct ld_bus_ops {
     void (*ask)(void *ctx, const void *p, size_t n);
 };
 
+struct ld_gateway;
+
 struct ld_vm {
     lua_State *L;
     struct ld_worker *worker; /* NULL in a plain luajit */
@@ -81,14 +91,18 @@ struct ld_vm {
     uint8_t *scratch;
     size_t scratch_size;
     struct ld_machine *machines;
-    struct ld_port **ports; /* lib_gateway.c */
+    struct ld_port **ports; /* lib_port.c */
     uint32_t port_count;
     uint32_t accepted, max_accepted; /* connections on all listeners */
+    bool keeps[LD_WORKERS_MAX];      /* slots whose sockets it watches too */
+    struct ld_given *given;          /* sockets that came since the start */
+    uint32_t given_count;
     double drain_seconds;
     bool stopping;
+    struct ld_gateway *gateway; /* NULL in a plain luajit */
     int threads_ref, conns_ref; /* tables by slot + 1 */
     int run_ref, finish_ref, closed_ref, drain_ref, task_ref, news_ref;
-    int alarm_ref, stray_ref;
+    int alarm_ref, stray_ref, reload_ref;
     struct ld_alarm **alarms; /* by slot */
     uint32_t alarm_count;
     struct ld_alarm *free_alarms;
@@ -182,7 +196,9 @@ enum ld_status ld_vm_append(struct ld_vm *vm, struct ld_chain *q,
 
 /* Parts of the module linedancer.core: each adds its functions to the table
  * on top of the stack. */
+void ld_lib_conn(lua_State *L);
 void ld_lib_gateway(lua_State *L);
+void ld_lib_port(lua_State *L);
 void ld_lib_testing(lua_State *L);
 void ld_lib_direct(lua_State *L);
 void ld_lib_task(lua_State *L);

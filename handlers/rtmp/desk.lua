@@ -170,8 +170,10 @@ end
 --- Begin to work, in each worker that has streams to hear of: from its start on, or from the first use of anything
 -- here.
 function M.open()
-  if state.task then return end
-  state.positions, state.position_count, state.wants, state.viewers, state.workers = {}, 0, {}, {}, {}
+  if state.task and state.task.alive then return end
+  if not state.task then
+    state.positions, state.position_count, state.wants, state.viewers, state.workers = {}, 0, {}, {}, {}
+  end
   state.task = ld.permanent(run)
   state.task:subscribe(NEWS)
 end

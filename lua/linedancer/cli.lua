@@ -3,13 +3,17 @@
 -- Reads arguments and words messages; what it cannot do itself it asks of HOST, a table of
 --
 --   version, handlers_path (the bundled handlers), out(text), err(text)
---   run(config) -> exit code, test(argv) -> exit code
+--   space() -> where a version of the code lives (see linedancer.handler.space)
+--   run(config, space, read) -> exit code; read(space) reads the config again
+--   remote(path, none, say, fn) -> exit code: see linedancer.control.client
+--   test(argv) -> exit code
 --
--- Exit codes: 0 done, 1 refused, 2 usage.
+-- Exit codes: 0 done, 1 refused, 2 usage, 3 no gateway.
 local arguments = require "linedancer.cli.arguments"
 local config = require "linedancer.config"
 local handler = require "linedancer.handler"
 local help = require "linedancer.cli.help"
+local remote = require "linedancer.cli.remote"
 local suggest = require "linedancer.suggest"
 
 local DONE, REFUSED, USAGE = 0, 1, 2
@@ -76,20 +80,31 @@ local function config_of_pairs(parsed, host)
   return loaded
 end
 
-function commands.run(argv, host)
-  local parsed, message = arguments.run(argv)
-  if not parsed then return usage(host, "run", message) end
-  local loaded
+-- The config that PARSED arguments of `run` stand for, in SPACE; or nil and a message.
+local function config_of(parsed, host, space)
+  local loaded, message
   if parsed.config then
-    loaded, message = config.load(parsed.config, host.handlers_path)
+    loaded, message = config.load(parsed.config, host.handlers_path, space)
     if loaded and parsed.log_level then loaded.log.level = parsed.log_level end
     if loaded and parsed.workers then loaded.workers = parsed.workers end
   else
     loaded, message = config_of_pairs(parsed, host)
   end
-  if not loaded then return refused(host, message) end
+  if not loaded then return nil, message end
   handler.search(loaded.path)
-  return host.run(loaded)
+  for _, dir in ipairs(loaded.path) do space:add(dir) end
+  return loaded
+end
+
+function commands.run(argv, host)
+  local parsed, message = arguments.run(argv)
+  if not parsed then return usage(host, "run", message) end
+  local function read(space) return config_of(parsed, host, space) end
+  local space = host.space()
+  local loaded
+  loaded, message = read(space)
+  if not loaded then return refused(host, message) end
+  return host.run(loaded, space, read)
 end
 
 -- A file, a directory with an init.lua, or else the name of a module.
@@ -121,6 +136,38 @@ function commands.check(argv, host)
   local code = DONE
   for _, filename in ipairs(files) do code = math.max(code, report_on(filename, host)) end
   return code
+end
+
+-- The path of the control socket that HOW says; or nil and a message.
+local function control_of(how, host)
+  if how.control then return how.control end
+  if not how.config then return os.getenv "LINEDANCER_CONTROL" or remote.DEFAULT end
+  local loaded, message = config.load(how.config, host.handlers_path)
+  if not loaded then return nil, message end
+  if not loaded.control then return nil, how.config .. " has no control socket" end
+  return loaded.control
+end
+
+-- `drain` names a listener or a handler: an address or a name with a colon or slash is a listener's.
+local function aim(request)
+  local target = request.target
+  if not target then return request end
+  request.target = nil
+  request[target:find "[:/]" and "listener" or "handler"] = target
+  return request
+end
+
+local function ask_gateway(command, argv, host)
+  local request, how = arguments.remote(command, argv)
+  if not request then return usage(host, command, how) end
+  local path, message = control_of(how, host)
+  if not path then return refused(host, message) end
+  if command == "console" then return remote.console(path, request.worker, host.lines(), host) end
+  return remote.ask(path, aim(request), how.json ~= nil, host)
+end
+
+for name in pairs(arguments.REMOTE) do
+  commands[name] = function(argv, host) return ask_gateway(name, argv, host) end
 end
 
 function commands.test(argv, host) return host.test(argv) end

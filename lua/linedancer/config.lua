@@ -2,7 +2,8 @@
 --
 -- Handlers are found but not loaded: whether their options fit is for whoever loads them (gateway, check) to say.
 --
---   file, base_dir, workers (nil: one per processor), drain (seconds), log = { level = }, path = { directory... }
+--   file, base_dir, control (the path of a socket, or nil), workers (nil: one per processor), drain (seconds)
+--   log = { level = }, path = { directory... }
 --   limits = { turn =, frame =, output =, connections =, linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
 --                limits = as given, max_connections =, backlog = }... }
@@ -37,7 +38,7 @@ local MOST_WORKERS = 256
 local LEAST_HEARTBEAT = 0.1 -- seconds
 local LEVELS = { "debug", "info", "warn", "error" }
 local ABSENT = {
-  control = "the control socket", admin = "the admin listener", cluster = "clustering",
+  admin = "the admin listener", cluster = "clustering",
 }
 
 M.KEYS, M.DEFAULT_LIMITS, M.LEVELS = KEYS, DEFAULT_LIMITS, LEVELS
@@ -167,6 +168,13 @@ local function seconds(value, path)
   return value
 end
 
+local function control_of(given, base_dir)
+  if given == nil or given == false then return nil end
+  local where, message = address.parse("unix:" .. typed(given, "string", "control"), base_dir)
+  if not where then refuse("control: %s", message) end
+  return where.path
+end
+
 local function workers_of(given)
   if given == nil then return nil end
   shape.whole(given, 0, "workers")
@@ -190,6 +198,7 @@ local function validate(given, base_dir, bundled)
   config.workers = workers_of(given.workers)
   config.drain = seconds(given.drain == nil and 30 or given.drain, "drain")
   config.log = log_of(given.log)
+  config.control = control_of(given.control, config.base_dir)
   config.path = paths(given.path, config.base_dir)
   config.limits = shape.limits(given.limits or {}, LIMITS, "limits")
   for name, default in pairs(DEFAULT_LIMITS) do
@@ -208,18 +217,18 @@ end
 -- directory of the handlers that come with Linedancer.
 M.validate = shape.guard(validate)
 
---- What the config text returned, unchecked: true and the value, or false and a message. It sees every global, but
--- those that it sets stay its own.
-function M.run_string(text, chunkname)
-  local chunk, message = source.compile(text, chunkname, setmetatable({}, { __index = _G }))
+--- What the config text returned, unchecked: true and the value, or false and a message. It sees every global, or those
+-- of SPACE, but those that it sets stay its own.
+function M.run_string(text, chunkname, space)
+  local chunk, message = source.compile(text, chunkname, setmetatable({}, { __index = space and space.env or _G }))
   if not chunk then return false, message end
   return source.call(chunk)
 end
 
 --- The config that TEXT returns, or nil and a message; CHUNKNAME is "@" and its file, as for load().
-function M.load_string(text, chunkname, base_dir, bundled)
+function M.load_string(text, chunkname, base_dir, bundled, space)
   chunkname = chunkname or "=config"
-  local ok, value = M.run_string(text, chunkname)
+  local ok, value = M.run_string(text, chunkname, space)
   if not ok then return nil, value end
   local config, message = M.validate(value, base_dir, bundled)
   local file = chunkname:sub(2)
@@ -228,11 +237,13 @@ function M.load_string(text, chunkname, base_dir, bundled)
   return config
 end
 
---- The config in FILENAME, or nil and a message.
-function M.load(filename, bundled)
+--- The config in FILENAME, or nil and a message; what it requires below its directory is in SPACE, when given.
+function M.load(filename, bundled, space)
   local text, message = source.read(filename)
   if not text then return nil, message end
-  return M.load_string(text, "@" .. filename, source.directory(filename), bundled)
+  local dir = source.directory(filename)
+  if space then space:add(dir) end
+  return M.load_string(text, "@" .. filename, dir, bundled, space)
 end
 
 return M

@@ -1,20 +1,34 @@
 --- linedancer.gateway: turns a config into listeners and serves until it is stopped.
 --
 -- The same config goes through here three times when there are workers: once in a process that only looks whether it is
--- good, and describes it to the supervisor, and once in each worker.
+-- good, and describes it to the supervisor, and once in each worker. What takes the place of a config that is served is
+-- loaded beside it, in a space of its own: prepare() and commit().
 local api = require "linedancer.api"
 local handler = require "linedancer.handler"
 local log = require "linedancer.log"
 local machine = require "linedancer.machine"
 local plan = require "linedancer.plan"
-local secret = require "linedancer.secret"
+local suggest = require "linedancer.suggest"
+local tasks = require "linedancer.task"
+local versions = require "linedancer.versions"
 require "linedancer" -- so that all of it hears what the supervisor says, from the first word
 
 local JOIN_SECONDS = 30 -- for the supervisor's word; it is there when a worker starts
 
 local M = {}
 
-local core = api.core
+local core, tell, W, MAIL = api.core, api.struct.tell, api.vm, api.MAIL
+
+local current -- what serves: { config, parts, definitions, version }
+
+-- The listeners of CONFIG, and the control socket's.
+local function listeners_of(config)
+  if not config.control then return config.listen end
+  local list = {}
+  for i, listener in ipairs(config.listen) do list[i] = listener end
+  list[#list + 1] = require("linedancer.control").listener(config.control)
+  return list
+end
 
 -- Limits that a listener sets come before the config's.
 local function merged(over, under)
@@ -25,27 +39,35 @@ local function merged(over, under)
 end
 
 -- One load per file: listeners that share a handler share its module.
-local function definition_of(listener, loaded)
+local function definition_of(listener, loaded, space)
   local known = loaded[listener.file]
   if known then return known end
-  local definition, message = handler.load(listener.file, listener.module)
+  local definition, message
+  if listener.definition then
+    definition = listener.definition()
+  else
+    definition, message = handler.load(listener.file, listener.module, nil, space)
+  end
   if not definition then return nil, message end
   loaded[listener.file] = definition
   loaded[#loaded + 1] = definition
   return definition
 end
 
--- { definition =, machine = } for each listener of CONFIG, and the definitions; or nil and a message.
-local function load_all(config)
+-- { listener =, definition =, machine = } for each listener of CONFIG, and the definitions; or nil and a message.
+local function load_all(config, space, version)
   local parts, loaded = {}, {}
-  for i, listener in ipairs(config.listen) do
-    local definition, message = definition_of(listener, loaded)
+  for i, listener in ipairs(listeners_of(config)) do
+    local definition, message = definition_of(listener, loaded, space)
     if not definition then return nil, message end
     local options
     options, message = handler.options(definition, listener.options)
     if not options then return nil, message end
     local limits = handler.limits(definition, merged(listener.limits, config.limits))
-    parts[i] = { definition = definition, machine = machine.new(definition, options, limits, listener.name) }
+    parts[i] = {
+      listener = listener, definition = definition,
+      machine = machine.new(definition, options, limits, listener.name, version),
+    }
   end
   return parts, loaded
 end
@@ -63,7 +85,7 @@ end
 local function start(definitions, parts)
   for _, definition in ipairs(definitions) do
     if definition.start then
-      local ok, err = pcall(definition.start, options_of(definition, parts))
+      local ok, err = tasks.own(definition, definition.start, options_of(definition, parts))
       if not ok then return nil, ("%s: start: %s"):format(definition.file, tostring(err)) end
     end
   end
@@ -82,45 +104,64 @@ local function bound(address, port)
   return (address.family == "ipv6" and "[%s]:%d" or "%s:%d"):format(address.host, port)
 end
 
--- In a worker the supervisor has bound the address, and said so.
-local function open(listener, part)
+-- What core.listen() takes for PART, the INDEX-th listener of its config.
+local function terms(part, index)
+  local listener = part.listener
   local address = listener.address
-  local index, port = core.listen {
-    family = address.family, host = address.host, port = address.port, path = address.path,
-    backlog = listener.backlog or plan.BACKLOG, machine = part.machine.handle,
-    max = share(listener.max_connections),
+  return {
+    family = address.family, host = address.host, port = address.port, path = address.path, mode = listener.mode,
+    backlog = listener.backlog or plan.BACKLOG, machine = part.machine.handle, index = index,
+    max = listener.exempt and listener.max_connections or share(listener.max_connections), exempt = listener.exempt,
+    number = part.number,
   }
-  if not index then return nil, ("cannot listen on %s: %s"):format(address.text, port) end
+end
+
+-- In a worker the supervisor has bound the address, and said so.
+local function open(part, index)
+  local address = part.listener.address
+  local number, port = core.listen(terms(part, index))
+  if not number then return nil, ("cannot listen on %s: %s"):format(address.text, port) end
+  part.number = number
   if core.role() == "alone" then
     log.info("listening", { address = bound(address, port), handler = part.definition.name })
   end
   return true
 end
 
-local function prepare(config)
+local function open_all(parts)
+  for i, part in ipairs(parts) do
+    local ok, message = open(part, i)
+    if not ok then return nil, message end
+    versions.add(part.machine, part.listener.name)
+  end
+  return true
+end
+
+local function prepare(config, space, version)
   if core.role() == "alone" and (config.workers or 0) > 0 then
     return nil, ("workers = %d: only the program linedancer starts processes; here, set workers = 0"):format(
       config.workers)
   end
-  local parts, definitions = load_all(config)
+  local parts, definitions = load_all(config, space, version)
   if not parts then return nil, definitions end
   if core.role() == "worker" then core.join(JOIN_SECONDS) end
   local ok, message = start(definitions, parts)
-  for i, listener in ipairs(config.listen) do
-    if ok then ok, message = open(listener, parts[i]) end
-  end
-  return ok, message
+  if ok then ok, message = open_all(parts) end
+  if not ok then return nil, message end
+  current = { config = config, parts = parts, definitions = definitions, version = version }
+  return true
 end
 
 local function set_log_level(config)
   if config.log and config.log.level then core.log_level(config.log.level) end
 end
 
---- Open every listener of CONFIG (of linedancer.config) and serve until the gateway is told to stop. Returns the exit
--- code: 0, or 1 when a listener or a handler was refused, which the log says.
-function M.run(config)
+--- Open every listener of CONFIG (of linedancer.config), loaded in SPACE (of linedancer.handler.space), as VERSION, and
+-- serve until the gateway is told to stop. Returns the exit code: 0, or 1 when a listener or a handler was refused,
+-- which the log says.
+function M.run(config, space, version)
   set_log_level(config)
-  local ok, message = prepare(config)
+  local ok, message = prepare(config, space, version)
   if not ok then
     log.error(message)
     return 1
@@ -130,17 +171,140 @@ function M.run(config)
   return 0
 end
 
---- Describe CONFIG to the supervisor if it is good: see linedancer.plan. Returns the exit code, as run() does.
-function M.plan(config, handlers_path, files)
+-- Is PART what FORMER was? Of listeners on any port, those for the same handler.
+local function is_same(part, former)
+  local a, b = part.listener.address, former.listener.address
+  return a.text == b.text and a.family == b.family
+    and (a.port ~= 0 or part.definition.name == former.definition.name)
+end
+
+-- What PART was, among PARTS, and not taken yet: as the supervisor finds it (core/supervisor_change.c).
+local function find_former(parts, part, taken)
+  for _, former in ipairs(parts) do
+    if not taken[former] and is_same(part, former) then
+      taken[former] = true
+      return former
+    end
+  end
+end
+
+-- States of MACHINE that connections are in, with how many.
+local function states_in_use(former)
+  local counts = {}
+  for _, conn in ipairs(core.conns()) do
+    local state = conn.machine.key == former.key and (conn.machine == former or conn.machine.successor == former)
+      and conn.state
+    if state then counts[state] = (counts[state] or 0) + 1 end
+  end
+  return counts
+end
+
+-- Could the connections of machine FORMER go on in NEXT_MACHINE? True, or nil and why not.
+local function check_states(former, next_machine)
+  if next_machine.upgrade then return true end
+  local counts = states_in_use(former)
+  for _, state in ipairs(suggest.keys(counts)) do
+    if not next_machine.states[state] then
+      return nil, ("%s: there is no state '%s', which %d of its connections %s in, and no upgrade()"):format(
+        next_machine.name, state, counts[state], counts[state] == 1 and "is" or "are")
+    end
+  end
+  return true
+end
+
+--- Get CONFIG, loaded in SPACE, ready to take the place of what there is, as VERSION. Returns what commit() takes, or
+-- nil and why not: then nothing has changed.
+function M.prepare(config, space, version)
+  local parts, definitions = load_all(config, space, version)
+  if not parts then return nil, definitions end
+  local taken = {}
+  for _, part in ipairs(parts) do
+    local former = find_former(current.parts, part, taken)
+    part.former = former
+    part.number = former and former.number
+    part.continues = former and former.definition.name == part.definition.name
+    if part.continues then
+      local ok, message = check_states(former.machine, part.machine)
+      if not ok then return nil, message end
+    end
+  end
+  return { config = config, parts = parts, definitions = definitions, version = version, taken = taken }
+end
+
+-- Listeners of the former version that the new one does not have.
+local function close_former(taken)
+  for _, part in ipairs(current.parts) do
+    if not taken[part] then
+      core.unlisten(part.number)
+      versions.retire(part.machine)
+    end
+  end
+end
+
+local function switch(part, index)
+  local former = part.former
+  versions.add(part.machine, part.listener.name, part.continues and former.machine or nil)
+  if former then
+    if not part.continues then versions.retire(former.machine) end
+    return core.relisten(terms(part, index))
+  end
+  local ok, message = open(part, index)
+  if not ok then log.error(message) end
+end
+
+--- What prepare() has got ready is so, from now on. Its connections move as linedancer.migrate says. Returns nil, or
+-- what a handler's start() raised, which changes nothing.
+function M.commit(ready)
+  local former = current
+  close_former(ready.taken)
+  for i, part in ipairs(ready.parts) do switch(part, i) end
+  current = ready
+  set_log_level(ready.config)
+  M.heed()
+  for _, definition in ipairs(former.definitions) do tasks.disown(definition) end
+  local ok, message = start(ready.definitions, ready.parts)
+  if not ok then log.error(message) end
+  for _, conn in ipairs(core.conns()) do
+    if conn.machine.successor then tell(W, conn[1], MAIL) end
+  end
+  versions.sweep()
+  return message
+end
+
+--- The limits of the config that serves have been changed.
+function M.heed()
+  core.heed(current.config.drain or 30, share(current.config.limits.connections))
+end
+
+--- The version that new connections get, and its config.
+function M.current() return current.version, current.config, current.parts end
+
+-- What `linedancer check` says is wrong with the handlers of PARTS, or nil.
+local function mistake_in(parts, handlers_path)
+  local check = require "linedancer.check" -- here alone: a gateway that runs should not hold it
+  for _, part in ipairs(parts) do
+    local found = not part.listener.definition and check.file(part.listener.file, handlers_path).errors[1]
+    if found then return check.format(found, "error") end
+  end
+end
+
+--- Describe CONFIG to the supervisor if it is good: see linedancer.plan. SHARED is the gateway's secret.
+-- AGAIN: it takes the place of one that is served, so that mistakes which would show later are refused, too. Returns the
+-- exit code, as run() does.
+function M.plan(config, handlers_path, files, space, shared, again)
   set_log_level(config)
-  local parts, message = load_all(config)
+  local parts, message = load_all(config, space, 1)
+  if parts and again then
+    message = mistake_in(parts, handlers_path)
+    parts = not message and parts
+  end
   if not parts then
     log.error(message)
     return 1
   end
   local names = {}
   for i, part in ipairs(parts) do names[i] = part.definition.name end
-  core.propose(plan.encode(config, names, handlers_path, secret.new(), files))
+  core.propose(plan.encode(config, listeners_of(config), names, handlers_path, shared, files))
   return 0
 end
 

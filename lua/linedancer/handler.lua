@@ -195,17 +195,18 @@ M.resolve = shape.guard(source.resolve)
 --- Add directories to where `require` looks, behind what is there.
 M.search = source.search
 
---- What the handler file returned, unchecked; or nil and a message. Globals come from ENV when given.
-function M.run(filename, name, env)
-  local ok, result = source.run(filename, name or source.module_name(filename), env)
+--- What the handler file returned, unchecked; or nil and a message. Globals come from ENV, or SPACE, when given.
+function M.run(filename, name, env, space)
+  local ok, result = source.run(filename, name or source.module_name(filename), env, space)
   if not ok then return nil, result end
   return result
 end
 
---- Read, run and define the handler in FILENAME; NAME is its module name. Globals come from ENV when given.
-function M.load(filename, name, env)
+--- Read, run and define the handler in FILENAME; NAME is its module name. Globals come from ENV when given; all that it
+-- requires is in SPACE (of linedancer.handler.space) when given.
+function M.load(filename, name, env, space)
   name = name or source.module_name(filename)
-  local value, message = M.run(filename, name, env)
+  local value, message = M.run(filename, name, env, space)
   if message then return nil, message end
   local definition
   definition, message = M.define(value, name)

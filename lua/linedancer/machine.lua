@@ -9,6 +9,7 @@ local conns = require "linedancer.conn.all"
 local errors = require "linedancer.errors"
 local log = require "linedancer.log"
 local mailbox = require "linedancer.mailbox"
+local migrate = require "linedancer.migrate"
 local park = require "linedancer.park"
 local raise, failure = require("linedancer.await").raise, require("linedancer.await").failure
 local release = require "linedancer.release"
@@ -28,13 +29,13 @@ local methods, facts = conns.methods, conns.facts
 local enter_state = api.jit and leaf.enter or function(_, handle, index) return core.enter(handle, index) end
 
 --- A machine for DEFINITION (of linedancer.handler) with OPTIONS (complete) and LIMITS { frame, output: bytes; linger:
--- seconds }. LISTENER, a string, is what conn.listener says.
-function M.new(definition, options, limits, listener)
+-- seconds }. LISTENER, a string, is what conn.listener says; VERSION (1), a number, what conn.version does.
+function M.new(definition, options, limits, listener, version)
   local machine = {
     name = definition.name or "?", initial = definition.initial, names = definition.state_names, states = {},
-    options = options, limits = limits, version = 1, listener = listener,
+    options = options, limits = limits, version = version or 1, listener = listener, failures = 0,
     on_error = definition.on_error, on_close = definition.on_close, on_drain = definition.on_drain,
-    on_message = definition.on_message, on_timer = definition.on_timer,
+    on_message = definition.on_message, on_timer = definition.on_timer, upgrade = definition.upgrade,
   }
   local timeouts = {}
   for index, name in ipairs(machine.names) do
@@ -92,6 +93,11 @@ end
 -- wants another state.
 local function enter(conn, name)
   local machine = conn.machine
+  if machine.successor then
+    name = migrate.move(conn, machine, name, call_hook)
+    if not name then return MOVED end
+    machine = conn.machine
+  end
   local state = machine.states[name]
   if not state then unknown_state(machine, conn.state, name) end
   local from = state.enter and conn.state
@@ -109,6 +115,15 @@ local function enter(conn, name)
   return state.run
 end
 
+-- A state that was given values cannot be entered again without them.
+local function note_values(conn, a, b, c, d, e, f, g)
+  if a ~= nil or b ~= nil or c ~= nil or d ~= nil or e ~= nil or f ~= nil or g ~= nil then
+    rawset(conn, 11, true)
+  elseif rawget(conn, 11) then
+    rawset(conn, 11, nil)
+  end
+end
+
 -- A coroutine's body: from state NAME (the initial one when nil) until a state returns nothing. Its frame stays below
 -- every wait, so it has few locals: a thread begins with 40 slots, and doubling them costs 440 bytes.
 local function run(conn, name, a, b, c, d, e, f, g, extra)
@@ -121,6 +136,7 @@ local function run(conn, name, a, b, c, d, e, f, g, extra)
     if extra ~= nil then too_many(conn.state) end
     local state = enter(conn, name)
     if state ~= MOVED then
+      note_values(conn, a, b, c, d, e, f, g)
       name, a, b, c, d, e, f, g, extra = state(conn, a, b, c, d, e, f, g)
     end
     if (state == MOVED or name == nil) and conn[7] then

@@ -9,6 +9,7 @@
 -- seconds for on_drain.
 local api = require "linedancer.api"
 local errors = require "linedancer.errors"
+local migrate = require "linedancer.migrate"
 local park = require "linedancer.park"
 local shape = require "linedancer.shape"
 local suggest = require "linedancer.suggest"
@@ -178,6 +179,10 @@ end
 -- traceback, or "moved" and a state to be entered at once, with values.
 local function news(conn)
   local box = conn[5]
+  if conn.machine.successor and migrate.may_move(conn) then
+    if box then tell(W, conn[1], MAIL) end
+    return "moved", conn.state
+  end
   if not box then return end
   unpostpone(conn, box)
   local budget = conn.machine.limits.mailbox

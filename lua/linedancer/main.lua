@@ -4,6 +4,7 @@ local core = require "linedancer.core"
 local plan = require "linedancer.plan"
 local secret = require "linedancer.secret"
 local source = require "linedancer.handler.source"
+local space = require "linedancer.handler.space"
 
 -- Where this program's files are: an installed prefix has share/linedancer, a build tree lies in the source tree.
 local function data_directory()
@@ -33,22 +34,38 @@ local function test(argv)
   return 0
 end
 
+-- Serve CONFIG, which READ(space) returned from FILES, as VERSION.
+local function serve(config, own, read, files, version)
+  require("linedancer.reload").install(read, files)
+  return require("linedancer.gateway").run(config, own, version)
+end
+
+-- The gateway's secret outlives reloads.
+local function secret_to_be()
+  local former = core.plan()
+  local _, shared
+  if former then _, shared = plan.decode(former) end
+  return shared or secret.new()
+end
+
 -- How to run a config, and where the bundled handlers are. A process that makes a plan records what it reads; a worker
 -- reads what that one has read, whatever has become of the disk.
 local function part()
   local role = core.role()
   if role == "worker" then
-    local handlers_path, shared, files = plan.decode(core.plan())
+    local text, version = core.plan()
+    local handlers_path, shared, files = plan.decode(text)
     secret.share(shared)
     source.serve(files)
-    return handlers_path, function(config) return require("linedancer.gateway").run(config) end
+    return handlers_path, function(config, own, read) return serve(config, own, read, files, version) end
   end
-  local handlers_path = data_directory() .. "/handlers"
+  local handlers_path, files = data_directory() .. "/handlers", source.record()
   if role == "alone" then
-    return handlers_path, function(config) return require("linedancer.gateway").run(config) end
+    return handlers_path, function(config, own, read) return serve(config, own, read, files, 1) end
   end
-  local files = source.record()
-  return handlers_path, function(config) return require("linedancer.gateway").plan(config, handlers_path, files) end
+  return handlers_path, function(config, own)
+    return require("linedancer.gateway").plan(config, handlers_path, files, own, secret_to_be(), core.plan() ~= nil)
+  end
 end
 
 return function(argv)
@@ -56,8 +73,11 @@ return function(argv)
   return cli.main(argv, {
     version = core.version,
     handlers_path = handlers_path,
+    space = space.new,
     run = run,
     test = test,
+    remote = function(...) return require("linedancer.control.client").run(...) end,
+    lines = function() return io.stdin:lines() end,
     out = function(text) io.stdout:write(text) end,
     err = function(text) io.stderr:write(text) end,
   })

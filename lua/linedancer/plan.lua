@@ -1,9 +1,10 @@
 --- plan: a config as text for the supervisor, which knows no Lua, with the files that workers are to load.
 --
 -- A sequence of strings, each as "LENGTH:BYTES,": workers ("auto": one per processor), drain, heartbeat, log level;
--- the number of listeners, and of each family, host, path, text, handler, port, backlog; the directory of the bundled
--- handlers; the secret of the gateway (see linedancer.secret); the number of files, and of each its path and text.
--- core/plan.c reads it up to the listeners.
+-- the number of listeners, and of each family, host, path, text, handler, port, backlog, the mode of a unix socket's
+-- file (0: any), and 1 if it stays while the gateway drains; the directory of the bundled handlers; the secret of the
+-- gateway (see linedancer.secret); the number of files, and of each its path and text. core/plan.c reads it up to the
+-- listeners.
 local M = {}
 
 local function add(parts, value)
@@ -20,21 +21,23 @@ local function add_listener(parts, listener, handler)
   add(parts, handler)
   add(parts, address.port or 0)
   add(parts, listener.backlog or M.BACKLOG)
+  add(parts, listener.mode or 0)
+  add(parts, listener.exempt and 1 or 0)
 end
 
 --- How many clients may wait in a listener's queue, if its config does not say.
 M.BACKLOG = 1024
 
---- The plan of CONFIG; HANDLERS holds the name of each listener's handler, HANDLERS_PATH is the directory of the
--- bundled ones, SECRET is the gateway's, FILES what was read, by path.
-function M.encode(config, handlers, handlers_path, secret, files)
+--- The plan of CONFIG with LISTENERS; HANDLERS holds the name of each one's handler, HANDLERS_PATH is the directory of
+-- the bundled ones, SECRET is the gateway's, FILES what was read, by path.
+function M.encode(config, listeners, handlers, handlers_path, secret, files)
   local parts, paths = {}, {}
   add(parts, config.workers or "auto")
   add(parts, config.drain)
   add(parts, config.limits.heartbeat)
   add(parts, config.log.level)
-  add(parts, #config.listen)
-  for i, listener in ipairs(config.listen) do add_listener(parts, listener, handlers[i]) end
+  add(parts, #listeners)
+  for i, listener in ipairs(listeners) do add_listener(parts, listener, handlers[i]) end
   add(parts, handlers_path)
   add(parts, secret)
   for path in pairs(files) do paths[#paths + 1] = path end
@@ -56,7 +59,7 @@ function M.decode(text)
     return text:sub(start, start + length - 1)
   end
   for _ = 1, 4 do take() end
-  for _ = 1, 7 * take() do take() end
+  for _ = 1, 9 * take() do take() end
   local handlers_path, secret, files = take(), take(), {}
   for _ = 1, tonumber(take()) do
     local path = take()

@@ -2,7 +2,7 @@
 --
 -- A task of a connection ends with it, and may read it while the connection's own coroutine does not. Others belong to
 -- nobody. A task that fails is logged and counted (`task_errors`); a permanent one begins again, at most INTENSITY
--- times in PERIOD seconds. Its table has id, cancel(), join() and fields of the program's own.
+-- times in PERIOD seconds. Its table has id, alive, cancel(), join() and fields of the program's own.
 local alarm = require "linedancer.alarm"
 local api = require "linedancer.api"
 local class = require "linedancer.class"
@@ -28,6 +28,7 @@ local INTENSITY, PERIOD = 10, 60
 local LIMITS = { mailbox = 1000, frame = 2 ^ 20, output = 0, linger = 0 }
 
 local methods, facts = { subscribe = topic.subscribe, unsubscribe = topic.unsubscribe }, { id = id.of }
+function facts.alive(self) return leaf.alive(W, self[1]) == 1 end
 local machine = { name = "task", names = {}, states = {}, options = {}, limits = LIMITS, version = 1 }
 
 -- conn[10], of a connection: { count = its living tasks, joiners }; of a task: what it is (see make).
@@ -40,6 +41,7 @@ local function wake_all(joiners)
 end
 
 local roots = {} -- the tasks that belong to nobody
+local owner -- of those that are made now, while a handler starts: its definition
 
 -- A task has ended.
 local function ended(task)
@@ -89,7 +91,11 @@ end
 
 local function make(parent, permanent, fn, ...)
   local task = core.spawn(machine.handle, parent and parent[1] or 0, fn, ...)
-  local record = { permanent = permanent, times = {}, call = permanent and { fn, ... } or nil }
+  local maker = park.current()
+  local record = {
+    permanent = permanent, times = {}, call = permanent and { fn, ... } or nil,
+    owner = owner or maker and maker[10] and maker[10].owner or nil,
+  }
   task[10] = record
   if parent then
     local family = parent[10] or { count = 0 }
@@ -207,6 +213,22 @@ function of_conn:timer(name, seconds, value)
   mailbox.untimer(self, name)
   if seconds == nil or leaf.alive(W, self[1]) == 0 then return end
   timers[name] = { alarm = alarm.set(seconds, off, self, name), value = value }
+end
+
+--- Call FN(...) as pcall does; the tasks that it makes, and those that they make, are OWNER's.
+function M.own(new_owner, fn, ...)
+  local before = owner
+  owner = new_owner
+  local ok, err = pcall(fn, ...)
+  owner = before
+  return ok, err
+end
+
+--- End the tasks of OWNER.
+function M.disown(former)
+  for _, task in ipairs(order.keys(roots)) do
+    if task[10].owner == former then task:cancel() end
+  end
 end
 
 --- End every task that belongs to nobody: for tests.

@@ -26,6 +26,7 @@ describe("the command line", function()
     local code = cli.main({ ... }, {
       version = "1.2.3",
       handlers_path = files.dir .. "/bundled",
+      space = require("linedancer.handler.space").new,
       out = function(text) out[#out + 1] = text end,
       err = function(text) err[#err + 1] = text end,
       run = function(config)
@@ -167,7 +168,9 @@ describe("the command line", function()
     end)
 
     it("gives the exit code of the gateway", function()
-      local code = cli.main({ "run", file "gateway.lua" }, { run = function() return 3 end })
+      local code = cli.main({ "run", file "gateway.lua" }, {
+        run = function() return 3 end, space = require("linedancer.handler.space").new,
+      })
       assert.equal(3, code)
     end)
   end)

@@ -11,24 +11,25 @@ describe("plan", function()
 
   it("is a sequence of strings that any language can read", function()
     assert.equal("1:2,2:30,4:0.25,4:warn,1:2,"
-      .. "4:ipv4,9:127.0.0.1,0:,14:127.0.0.1:7000,4:echo,4:7000,1:5,"
-      .. "4:unix,0:,6:/run/x,11:unix:/run/x,4:line,1:0,4:1024,"
+      .. "4:ipv4,9:127.0.0.1,0:,14:127.0.0.1:7000,4:echo,4:7000,1:5,1:0,1:0,"
+      .. "4:unix,0:,6:/run/x,11:unix:/run/x,4:line,1:0,4:1024,1:0,1:0,"
       .. "5:/here,3:a,1,1:2,1:a,0:,1:b,5:x,3:y,",
-      plan.encode(config, { "echo", "line" }, "/here", "a,1", { b = "x,3:y", a = "" }))
+      plan.encode(config, config.listen, { "echo", "line" }, "/here", "a,1", { b = "x,3:y", a = "" }))
   end)
 
   it("leaves the number of workers open", function()
     assert.matches("^4:auto,", plan.encode({
       drain = 0, limits = { heartbeat = 1 }, log = { level = "info" }, listen = {},
-    }, {}, "", "", {}))
+    }, {}, {}, "", "", {}))
   end)
 
   it("gives a worker the files, the secret and the bundled handlers", function()
     local files = { ["a.lua"] = "return 1", ["b\n.lua"] = ("\0,:9"):rep(1000), empty = "" }
-    local path, secret, same = plan.decode(plan.encode(config, { "echo", "line" }, "/here", "\0,1:x", files))
+    local text = plan.encode(config, config.listen, { "echo", "line" }, "/here", "\0,1:x", files)
+    local path, secret, same = plan.decode(text)
     assert.equal("\0,1:x", secret)
     assert.equal("/here", path)
     assert.same(files, same)
-    assert.same({ "", "", {} }, { plan.decode(plan.encode(config, { "echo", "line" }, "", "", {})) })
+    assert.same({ "", "", {} }, { plan.decode(plan.encode(config, config.listen, { "echo", "line" }, "", "", {})) })
   end)
 end)

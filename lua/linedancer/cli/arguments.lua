@@ -104,6 +104,95 @@ end
 -- nil and a message.
 M.run = shape.guard(run)
 
+-- What each command that asks a gateway takes besides --control, --config and --json: words, of which those with "?"
+-- may be absent and the last with "..." stands for all that follow; and options, with how to read them.
+local REMOTE = {
+  status = { words = {} },
+  versions = { words = {} },
+  conns = {
+    words = {},
+    options = {
+      handler = "text", listener = "text", state = "text", peer = "text", version = "number", older = "number",
+      limit = "number",
+    },
+  },
+  kill = { words = { "conn" } },
+  reload = { words = {}, options = { dry = "flag" } },
+  loglevel = { words = { "level" } },
+  set = { words = { "name", "value" }, numbers = { value = true } },
+  drain = { words = { "target?" }, options = { deadline = "number", cancel = "flag" } },
+  call = { words = { "handler", "name", "args..." } },
+  console = { words = {}, options = { worker = "number" } },
+}
+
+M.REMOTE = REMOTE
+
+local FLAGS = { ["--json"] = true, ["--cancel"] = true, ["--dry-run"] = true }
+local RENAMED = { ["dry-run"] = "dry" }
+
+local function number_of(name, text)
+  local number = tonumber(text)
+  if not number then refuse("%s takes a number, not '%s'", name, text) end
+  return number
+end
+
+local function take_word(request, spec, words, word)
+  local name = spec.words[#words + 1] or spec.words[#spec.words]
+  if not name or not spec.words[#words + 1] and not name:find "%.%.%.$" then
+    refuse("'%s' is one argument too many", word)
+  end
+  words[#words + 1] = word
+  if name:find "%.%.%.$" then
+    name = name:sub(1, -4)
+    request[name] = request[name] or {}
+    table.insert(request[name], word)
+  else
+    name = name:gsub("%?$", "")
+    request[name] = spec.numbers and spec.numbers[name] and number_of(name, word) or word
+  end
+end
+
+local function options_of(spec)
+  local names = { "--config", "--control", "--help", "--json" }
+  for name in pairs(spec.options or {}) do names[#names + 1] = "--" .. (name == "dry" and "dry-run" or name) end
+  table.sort(names)
+  return names
+end
+
+local function remote(command, argv)
+  local spec, words = REMOTE[command], {}
+  local request, how, given = { command = command }, {}, {}
+  for i, argument in ipairs(argv) do given[i] = FLAGS[argument] and argument .. "=true" or argument end
+  each(given, options_of(spec), function(name, value)
+    if not name then return take_word(request, spec, words, value) end
+    local key = name:sub(3)
+    key = RENAMED[key] or key
+    if key == "control" or key == "config" or key == "json" then
+      how[key] = value
+    else
+      local kind = spec.options[key]
+      request[key] = kind == "number" and number_of(name, value) or kind == "flag" or value
+    end
+  end)
+  for i = #words + 1, #spec.words do
+    local name = spec.words[i]
+    if not name:find "[?.]$" then refuse("%s needs its %s", command, name:upper()) end
+  end
+  return request, how
+end
+
+--- What COMMAND, one of REMOTE, asks, a table, and { control =, config =, json = }; or nil and a message.
+function M.remote(command, argv)
+  local how
+  local request, message = shape.guard(function()
+    local asked
+    asked, how = remote(command, argv)
+    return asked
+  end)()
+  if not request then return nil, message end
+  return request, how
+end
+
 local function plain(argv)
   local list = {}
   each(argv, { "--help" }, function(_, argument) list[#list + 1] = argument end)

@@ -13,8 +13,21 @@ Usage: linedancer COMMAND [ARGUMENTS]
   version   print the version
   help      explain a command
 
+Of a gateway that runs, by its control socket:
+
+  status    what it is, and how its workers and listeners are
+  conns     its connections
+  versions  of its handlers' code, and who is on which
+  reload    load the config and the handlers again
+  drain     have connections finish
+  kill      end a connection
+  call      a handler's own command
+  loglevel  log more, or less
+  set       a limit
+  console   Lua inside its workers
+
 'linedancer help COMMAND' or 'linedancer COMMAND --help' tells more.
-Exit codes: 0 done, 1 refused, 2 usage.
+Exit codes: 0 done, 1 refused, 2 usage, 3 no gateway.
 
 Example: linedancer run --listen :7000 --handler echo
 ]]
@@ -68,6 +81,110 @@ Usage: linedancer help [COMMAND]
 Explain COMMAND, or list the commands.
 
 Example: linedancer help run
+]]
+
+local FINDING = [[
+
+  --control PATH   of its control socket; default $LINEDANCER_CONTROL, or /run/linedancer.sock
+  --config CONFIG  whose `control` says where that is
+  --json           print the answer as JSON
+
+]]
+
+TEXTS.status = [[
+Usage: linedancer status [--control PATH | --config CONFIG] [--json]
+
+Show the version that serves, and each worker's listeners with their connections.
+]] .. FINDING .. [[
+Example: linedancer status --config gateway.lua
+]]
+
+TEXTS.conns = [[
+Usage: linedancer conns [FILTER...] [--control PATH | --config CONFIG] [--json]
+
+List open connections: where from, in which state, of which version, for how long.
+
+  --handler NAME     those of a handler
+  --listener NAME    those of a listener
+  --state NAME       those in a state
+  --peer TEXT        those whose address begins so
+  --version N        those on a version of the code
+  --older SECONDS    those that are as old at least
+  --limit N          at most so many (1000)
+]] .. FINDING .. [[
+Example: linedancer conns --handler rtmp --older 3600
+]]
+
+TEXTS.versions = [[
+Usage: linedancer versions [--control PATH | --config CONFIG] [--json]
+
+List the versions of the handlers' code that are in use, with how many connections each has. One that nobody uses any
+more is gone.
+]] .. FINDING .. [[
+Example: linedancer versions
+]]
+
+TEXTS.reload = [[
+Usage: linedancer reload [--dry-run] [--control PATH | --config CONFIG] [--json]
+
+Have the gateway load its config and handlers again. All workers switch, or none does and the reason is told.
+Connections live on, and move to the new code at their next transition. SIGHUP does the same.
+
+  --dry-run        only say what would change
+]] .. FINDING .. [[
+Example: linedancer reload --dry-run
+]]
+
+TEXTS.drain = [[
+Usage: linedancer drain [LISTENER | HANDLER] [--deadline SECONDS] [--cancel] [--control PATH | --config CONFIG] [--json]
+
+Have the connections of a listener (an address) or a handler finish; meanwhile and afterwards nothing is accepted there.
+Those that wait between frames are ended little by little. Without either, the whole gateway drains and stops.
+
+  --deadline SECONDS   until those that are left are ended, and listed by state (30)
+  --cancel             accept again
+]] .. FINDING .. [[
+Example: linedancer drain 127.0.0.1:7000 --deadline 60
+]]
+
+TEXTS.kill = [[
+Usage: linedancer kill CONN [--control PATH | --config CONFIG] [--json]
+
+End the connection with the id CONN, as `conns` lists it.
+]] .. FINDING .. [[
+Example: linedancer kill 1.1.12.3
+]]
+
+TEXTS.call = [[
+Usage: linedancer call HANDLER COMMAND [ARGUMENT...] [--control PATH | --config CONFIG] [--json]
+
+Call a command that a handler has of its own.
+]] .. FINDING .. [[
+Example: linedancer call rtmp kick live/stream
+]]
+
+TEXTS.loglevel = [[
+Usage: linedancer loglevel LEVEL [--control PATH | --config CONFIG]
+
+Log lines of LEVEL (debug, info, warn or error) and above, until the next reload.
+]] .. FINDING .. [[
+Example: linedancer loglevel debug
+]]
+
+TEXTS.set = [[
+Usage: linedancer set NAME VALUE [--control PATH | --config CONFIG]
+
+Set limits.connections, or drain (seconds), until the next reload.
+]] .. FINDING .. [[
+Example: linedancer set limits.connections 20000
+]]
+
+TEXTS.console = [[
+Usage: linedancer console [--worker N] [--control PATH | --config CONFIG]
+
+Run each line of standard input as Lua in the workers, or in one of them, and print what it returns.
+]] .. FINDING .. [[
+Example: echo 'collectgarbage "count"' | linedancer console
 ]]
 
 local M = {}

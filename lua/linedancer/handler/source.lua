@@ -84,6 +84,13 @@ local function served_module(name)
   end
 end
 
+--- The Lua file of module NAME, or nil and where it was looked for: among the files that are served, else on the disk.
+function M.find_module(name)
+  local filename = served_module(name)
+  if filename then return filename end
+  return package.searchpath(name, package.path)
+end
+
 -- Takes the place of the loader of Lua files. A module that nothing had required when the recording ended is on the
 -- disk, if anywhere.
 local function load_module(name)
@@ -108,10 +115,12 @@ function M.record()
   return recorded
 end
 
---- Read from FILES, a table of texts by path, and nothing else, from now on.
+--- Read from FILES, a table of texts by path, and nothing else, from now on. Returns the files before that, or nil.
 function M.serve(files)
+  local before = served
   served = files
   package.loaders[2] = load_module
+  return before
 end
 
 local function served_kind(filename)
@@ -195,18 +204,20 @@ local function root(filename, name)
   return #stem == #tail + 1 and "/" or stem:sub(1, -#tail - 2)
 end
 
---- Run the Lua file FILENAME as module NAME: true and its result, or false and a message.
+--- Run the Lua file FILENAME as module NAME, in SPACE (of linedancer.handler.space) when given, or with the globals
+-- ENV: true and its result, or false and a message.
 --
 -- Its submodules can be required below its own directory ("rtmp.chunk") and, as the bundled handlers do, below that
 -- directory's name ("handlers.rtmp.chunk").
-function M.run(filename, name, env)
+function M.run(filename, name, env, space)
   local text, message = M.read(filename)
   if not text then return false, message end
   local chunk
-  chunk, message = M.compile(text, "@" .. filename, env)
+  chunk, message = M.compile(text, "@" .. filename, space and space.env or env)
   if not chunk then return false, message end
   local dir = root(filename, name)
   M.search { dir, M.directory(dir) }
+  if space then space:add(dir) end
   return M.call(chunk, name)
 end
 

@@ -1,0 +1,176 @@
+--- control/commands: what can be asked of a gateway that runs, by name.
+--
+-- Each is a function of the request, whose fields are its arguments. It returns the result, or nil and why not, and may
+-- wait. Commands that ask all workers report those that do not answer as `problems`.
+local config = require "linedancer.config"
+local core = require("linedancer.api").core
+local drains = require "linedancer.control.drains"
+local gateway = require "linedancer.gateway"
+local gather = require "linedancer.control.gather"
+local reload = require "linedancer.reload"
+local suggest = require "linedancer.suggest"
+require "linedancer.control.facts"
+
+local M = {}
+
+local CONNS = 1000 -- unless the request has a limit
+local began = os.time()
+
+local function is(value, kind, name)
+  if value == nil or type(value) == kind then return true end
+  return nil, ("%s must be a %s"):format(name, kind)
+end
+
+-- Are the fields of REQUEST of the KINDS, a table? Others than those are refused.
+local function check(request, kinds)
+  for key, value in pairs(request) do
+    if key ~= "command" and key ~= "id" or kinds[key] then
+      if not kinds[key] then return nil, suggest.unknown("argument", tostring(key), suggest.keys(kinds)) end
+      local ok, problem = is(value, kinds[key], key)
+      if not ok then return nil, problem end
+    end
+  end
+  return true
+end
+
+local function first_problem(problems) return problems[1] and table.concat(problems, "; ") or nil end
+
+--- status: the workers, with their listeners and versions.
+function M.status(request)
+  local ok, problem = check(request, {})
+  if not ok then return nil, problem end
+  local results, problems = gather.all("status", {})
+  local workers, connections = {}, 0
+  for i, one in ipairs(results) do
+    workers[i] = one.result
+    for _, listener in ipairs(one.result.listeners) do
+      if listener.name ~= "control" then connections = connections + listener.connections end
+    end
+  end
+  return {
+    program = core.version, uptime = os.time() - began, version = gateway.current(), connections = connections,
+    workers = workers, problems = problems[1] and problems or nil,
+  }
+end
+
+--- conns: open connections. handler, listener, state: only those; version: of the handlers' code; peer: how the address
+-- begins; older: at least so many seconds; limit: at most so many (1000).
+function M.conns(request)
+  local ok, problem = check(request, {
+    handler = "string", listener = "string", state = "string", version = "number", peer = "string", older = "number",
+    limit = "number",
+  })
+  if not ok then return nil, problem end
+  request.limit = request.limit or CONNS
+  local list, problems = gather.list("conns", request)
+  for i = #list, request.limit + 1, -1 do list[i] = nil end
+  return { conns = list, problems = problems[1] and problems or nil }
+end
+
+--- kill: the connection whose id is conn ends, after a flush, with the reason "kill".
+function M.kill(request)
+  local ok, problem = check(request, { conn = "string" })
+  if not ok then return nil, problem end
+  if not request.conn then return nil, "conn is missing: the id of a connection, as conns gives it" end
+  local list, problems = gather.list("kill", { id = request.conn })
+  if not list[1] then return nil, first_problem(problems) or ("there is no connection '%s'"):format(request.conn) end
+  return list
+end
+
+--- versions: of the handlers' code, with how many connections each has, in each worker.
+function M.versions(request)
+  local ok, problem = check(request, {})
+  if not ok then return nil, problem end
+  local results, problems = gather.all("versions", {})
+  local sums, list = {}, {}
+  for _, one in ipairs(results) do
+    for _, machine in ipairs(one.result) do
+      local key = ("%s\0%d"):format(machine.listener, machine.version)
+      local sum = sums[key]
+      if not sum then
+        sum = machine
+        sums[key], list[#list + 1] = sum, sum
+      else
+        sum.connections, sum.failures = sum.connections + machine.connections, sum.failures + machine.failures
+      end
+    end
+  end
+  return { versions = list, problems = problems[1] and problems or nil }
+end
+
+--- reload: load the config and the handlers again; dry: only say what would change.
+function M.reload(request)
+  local ok, problem = check(request, { dry = "boolean" })
+  if not ok then return nil, problem end
+  local changes, version, start_problem = reload.reload(request.dry or false)
+  if not changes then return nil, version end
+  return { changes = changes, version = version, problem = start_problem }
+end
+
+--- loglevel: set the level of the log to level.
+function M.loglevel(request)
+  local ok, problem = check(request, { level = "string" })
+  if not ok then return nil, problem end
+  for _, level in ipairs(config.LEVELS) do
+    if request.level == level then
+      local _, problems = gather.all("loglevel", { level = level })
+      if problems[1] then return nil, first_problem(problems) end
+      return level
+    end
+  end
+  return nil, suggest.unknown("log level", tostring(request.level), config.LEVELS)
+end
+
+--- set: what is called name is value until the next reload.
+function M.set(request)
+  local ok, problem = check(request, { name = "string", value = "number" })
+  if not ok then return nil, problem end
+  if not request.name or not request.value then return nil, "name and value are needed" end
+  local _, problems = gather.all("set", { name = request.name, value = request.value })
+  if problems[1] then return nil, problems[1] end
+  return request.value
+end
+
+--- drain: have connections finish: those of listener or handler, which then accepts no more until cancel; without any
+-- the whole gateway, which then stops. deadline: seconds until those that are left are ended. The answer comes at the
+-- end, and lists those that were cut.
+function M.drain(request)
+  local ok, problem = check(request, {
+    listener = "string", handler = "string", deadline = "number", cancel = "boolean",
+  })
+  if not ok then return nil, problem end
+  return drains.drain(request)
+end
+
+--- call: the handler's own command, called name, with args, an array: what it returns.
+function M.call(request)
+  local ok, problem = check(request, { handler = "string", name = "string", args = "table" })
+  if not ok then return nil, problem end
+  local _, _, parts = gateway.current()
+  local names, definition = {}, nil
+  for _, part in ipairs(parts) do
+    names[#names + 1] = part.definition.name
+    if part.definition.name == request.handler then definition = part.definition end
+  end
+  if not definition then return nil, suggest.unknown("handler", tostring(request.handler), names) end
+  local commands = definition.commands or {}
+  local command = commands[request.name]
+  if not command then
+    if not next(commands) then return nil, ("the handler '%s' has no commands"):format(request.handler) end
+    return nil, suggest.unknown("command", tostring(request.name), suggest.keys(commands))
+  end
+  local result = command(unpack(request.args or {}))
+  return result == nil and true or result
+end
+
+--- eval: what the Lua in code returns, as texts: in each worker, or in that of the slot worker.
+function M.eval(request)
+  local ok, problem = check(request, { code = "string", worker = "number" })
+  if not ok then return nil, problem end
+  if not request.code then return nil, "code is missing" end
+  local results, problems = gather.all("eval", { code = request.code, worker = request.worker })
+  if problems[1] then return nil, first_problem(problems) end
+  return results
+end
+
+return M

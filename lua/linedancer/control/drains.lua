@@ -1,0 +1,119 @@
+--- control/drains: has the connections of a listener or handler finish, or of the whole gateway.
+local bus = require "linedancer.bus"
+local core = require("linedancer.api").core
+local gather = require "linedancer.control.gather"
+local gateway = require "linedancer.gateway"
+local log = require "linedancer.log"
+local mailbox = require "linedancer.mailbox"
+local suggest = require "linedancer.suggest"
+local tasks = require "linedancer.task"
+
+local M = {}
+
+local DEADLINE = 30 -- seconds, unless the request has one
+local TICK = 0.1    -- seconds between looks at who has become idle
+
+local function is_meant(part, args)
+  return part.listener.name == args.listener or part.definition.name == args.handler
+end
+
+local function each_conn(args, fn)
+  for _, conn in ipairs(core.conns()) do
+    if conn.listener == args.listener or conn.machine.name == args.handler then fn(conn) end
+  end
+end
+
+-- Accept no more, or again.
+gather.on("drain.hold", function(args)
+  local _, _, parts = gateway.current()
+  for _, part in ipairs(parts) do
+    if is_meant(part, args) then core.pause(part.number, args.on) end
+  end
+  if args.on then each_conn(args, function(conn)
+    if conn.machine.on_drain then mailbox.drain(conn, args.deadline) end
+  end) end
+  return {}
+end)
+
+-- End a share of those that are idle, so that their clients do not come back all at once: COUNT at most, LEFT seconds
+-- before the end. How many are left.
+gather.on("drain.step", function(args)
+  local idle, open = {}, 0
+  each_conn(args, function(conn)
+    open = open + 1
+    if not conn.machine.on_drain and core.is_idle(conn[1]) then idle[#idle + 1] = conn end
+  end)
+  local count = math.ceil(#idle * math.min(1, TICK / math.max(args.left / 2, TICK)))
+  for i = 1, count do idle[i]:close "drain" end
+  return { open = open }
+end)
+
+-- End those that are left; how many there were, by state.
+gather.on("drain.cut", function(args)
+  local states = {}
+  each_conn(args, function(conn)
+    local state = conn.state or "-"
+    states[state] = (states[state] or 0) + 1
+    conn:close "drain"
+  end)
+  return { states = states }
+end)
+
+local function open_in(results)
+  local open = 0
+  for _, one in ipairs(results) do open = open + (one.result and one.result.open or 0) end
+  return open
+end
+
+local function cut(args)
+  local states = {}
+  for _, one in ipairs((gather.all("drain.cut", args))) do
+    for state, count in pairs(one.result and one.result.states or {}) do
+      states[state] = (states[state] or 0) + count
+    end
+  end
+  return states
+end
+
+local function check_target(request)
+  local _, _, parts = gateway.current()
+  local names = {}
+  for _, part in ipairs(parts) do
+    if is_meant(part, request) then return true end
+    names[#names + 1] = request.listener and part.listener.name or part.definition.name
+  end
+  local kind = request.listener and "listener" or "handler"
+  return nil, suggest.unknown(kind, request.listener or request.handler, names)
+end
+
+local function drain_all()
+  if bus.slot == 0 then
+    core.stop()
+  else
+    core.ask "s"
+  end
+  return { draining = true }
+end
+
+--- See control/commands. Waits until all have ended, or been cut.
+function M.drain(request)
+  local args = { listener = request.listener, handler = request.handler, deadline = request.deadline or DEADLINE }
+  if not args.listener and not args.handler then
+    if request.cancel then return nil, "the drain of a whole gateway cannot be cancelled" end
+    return drain_all()
+  end
+  local ok, problem = check_target(request)
+  if not ok then return nil, problem end
+  args.on = not request.cancel
+  gather.all("drain.hold", args)
+  if request.cancel then return { cancelled = true } end
+  log.info("draining", { listener = args.listener, handler = args.handler, seconds = args.deadline })
+  for step = 0, math.ceil(args.deadline / TICK) do
+    args.left = args.deadline - step * TICK
+    if open_in((gather.all("drain.step", args))) == 0 then return { cut = {} } end
+    tasks.sleep(TICK)
+  end
+  return { cut = cut(args) }
+end
+
+return M

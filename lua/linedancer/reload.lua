@@ -1,0 +1,146 @@
+--- linedancer.reload: a new version of the config and the handlers, while the old one serves.
+--
+-- Alone, a gateway loads it itself. With workers, the supervisor has a process of its own look at it first, then all
+-- workers prepare, and then all of them switch, or none does. What it says is listed in core/seat.h.
+local answer = require "linedancer.message.answer"
+local bus = require "linedancer.bus"
+local core = require("linedancer.api").core
+local diff = require "linedancer.reload.diff"
+local gateway = require "linedancer.gateway"
+local log = require "linedancer.log"
+local park = require "linedancer.park"
+local plan = require "linedancer.plan"
+local source = require "linedancer.handler.source"
+local space = require "linedancer.handler.space"
+
+local M = {}
+
+local TIMEOUT = 90        -- seconds for the supervisor's answer, which has limits of its own
+local MESSAGE_MAX = 1900  -- bytes of why not
+
+local read -- function(space): the config, or nil and why not
+local files = {} -- what the version that serves was loaded from, by path
+local pieces = {} -- of a plan that comes
+local ready -- what gateway.commit() takes, and its files
+local requests, request_count = {}, 0 -- by number: { conn =, done =, version =, message = }
+
+-- Get what read() finds ready as VERSION: an array of changes, or nil and why not.
+local function prepare(version, new_files)
+  local own = space.new()
+  local config, message = read(own)
+  if not config then return nil, message end
+  local next_version
+  next_version, message = gateway.prepare(config, own, version)
+  if not next_version then return nil, message end
+  local _, current = gateway.current()
+  ready = { version = next_version, files = new_files }
+  return diff.of(current, config, files, new_files)
+end
+
+local function guarded(...)
+  local ok, changes, message = xpcall(prepare, debug.traceback, ...)
+  if not ok then return nil, changes end
+  return changes, message
+end
+
+local function commit()
+  files = ready.files
+  local message = gateway.commit(ready.version)
+  ready = nil
+  return message
+end
+
+-- In a gateway of one process.
+local function reload_alone(dry)
+  local version = gateway.current() + 1
+  local recorded = source.record()
+  local changes, message = guarded(version, recorded)
+  if changes and not dry then
+    message = commit()
+    log.info("reloaded", { version = version })
+  elseif not changes then
+    log.error("reload refused", { why = message })
+  end
+  ready = nil
+  if not changes then return nil, message end
+  return changes, not dry and version or nil, message
+end
+
+local function u32(n)
+  return string.char(math.floor(n / 2 ^ 24) % 256, math.floor(n / 2 ^ 16) % 256, math.floor(n / 2 ^ 8) % 256, n % 256)
+end
+
+local function read_u32(message, at)
+  local a, b, c, d = message:byte(at, at + 3)
+  return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
+local function ask(dry)
+  local request = { conn = park.waiting(), done = false }
+  request_count = (request_count + 1) % 2 ^ 32
+  local number = request_count
+  requests[number] = request
+  core.ask("L" .. u32(number) .. string.char(dry and 1 or 0))
+  local answered = answer.await(request, TIMEOUT)
+  requests[number] = nil
+  if not answered then return nil, "the supervisor does not answer" end
+  if request.version == 0 then return nil, request.message end
+  if not request.changes then return nil, request.problem or "nobody can say what would change" end
+  return request.changes, not dry and request.version or nil
+end
+
+--- Load the config and the handlers again; DRY: only see what would change. Returns the changes, an array of texts, and
+-- the number of the version that serves now (nil when DRY); or nil and why nothing has changed. Waits.
+function M.reload(dry)
+  if not read then return nil, "this gateway was not started from files" end
+  if core.role() == "alone" then return reload_alone(dry) end
+  return ask(dry)
+end
+
+local last_changes, problem
+
+bus.on_control("P", function(message) pieces[#pieces + 1] = message:sub(2) end)
+
+bus.on_control("V", function(message)
+  local version, text = read_u32(message, 2), table.concat(pieces)
+  pieces = {}
+  local _, _, texts = plan.decode(text)
+  local before = source.serve(texts)
+  last_changes, problem = guarded(version > 0 and version or gateway.current() + 1, texts)
+  if version == 0 or not last_changes then
+    ready = nil
+    source.serve(before)
+  end
+  if version == 0 then return end
+  local why = (problem or ""):sub(1, MESSAGE_MAX)
+  core.ask("v" .. u32(version) .. string.char(last_changes and 1 or 0, math.floor(#why / 256), #why % 256) .. why)
+end)
+
+bus.on_control("C", function()
+  if ready then commit() end
+  core.take_back()
+end)
+
+bus.on_control("X", function()
+  if ready then source.serve(files) end
+  ready = nil
+  core.take_back()
+end)
+
+bus.on_control("B", function(message)
+  local request = requests[read_u32(message, 2)]
+  if not request then return end
+  request.version, request.message = read_u32(message, 6), message:sub(12)
+  request.changes, request.problem = last_changes, problem
+  answer.give(request, request.conn)
+end)
+
+--- The gateway serves what READ(space) returned, from the texts FILES by path; it is called again for a reload.
+function M.install(new_read, new_files)
+  read, files = new_read, new_files
+  core.boot { reload = function()
+    if core.role() == "alone" then M.reload() end
+  end }
+end
+
+return M

@@ -1,0 +1,318 @@
+#!/usr/bin/python3
+"""New code while connections live: what moves and when, and that whatever is
+wrong with it changes nothing."""
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from support.client import ask, connect, read_line
+from support.control import Control, Refused
+from support.gateway import Gateway, until
+
+CONNECTIONS = int(os.environ.get("RELOAD_CONNECTIONS", "200"))
+RELOADS = int(os.environ.get("RELOADS", "40"))
+
+# A frame is a line; its answer has the word of the code, the line, how many
+# the connection has had, and which versions it has come from.
+TALK = """
+local word = require "words.word"
+local states = {}
+function states.line(conn)
+  local line = conn:read_line()
+  if not line then return end
+  conn.count = (conn.count or 0) + 1
+  conn:write(word, " ", line, " ", conn.count, " ", conn.from or "-", "\\n")
+  return "line"
+end
+return { initial = "line", states = states, timeouts = { 60 },
+  upgrade = function(conn, from) conn.from = (conn.from or "") .. from end }
+"""
+
+BROKEN = {
+    "syntax": ("return (", "unexpected symbol"),
+    "raises": ("error 'no luck'", "no luck"),
+    "module": ("return require 'words.gone'", "module 'words.gone' not found"),
+    "type": ("return 5", "returned 5"),
+    "states": ("return { states = {} }", "states is empty"),
+    "key": ("return { sates = {} }", "did you mean 'states'?"),
+    "initial": ("return { initial = 'x', states = { line = print } }",
+                "initial = 'x' names no state"),
+    "state": ("return { states = { other = print } }",
+              "there is no state 'line'"),
+    "timeout": ("return { states = { line = print }, timeouts = { x = 5 } }",
+                "timeouts.x names no state"),
+    "returned": ("return { initial = 'line', states = { line = function(c) "
+                 "c:read(1) return 'lime' end } }", "lime"),
+}
+
+
+class Case(unittest.TestCase):
+    def start(self, thing):
+        self.addCleanup(thing.close)
+        return thing
+
+    def gateway(self, workers=2, handler=TALK, **config):
+        gateway = self.start(Gateway(
+            {"handler": handler, "address": "127.0.0.1:0"}, workers=workers,
+            files={"words/word.lua": "return 'one'"}, control="control.sock",
+            **config))
+        self.control = self.start(Control(gateway))
+        return gateway
+
+    def client(self, gateway, number=0):
+        return self.start(connect(gateway.address(number)))
+
+    def say(self, gateway, word):
+        gateway.write("words/word.lua", f"return '{word}'")
+
+
+class Reload(Case):
+    def test_connections_move_when_they_may(self):
+        for workers in 0, 2:
+            with self.subTest(workers=workers):
+                gateway = self.gateway(workers)
+                fresh, half = self.client(gateway), self.client(gateway)
+                half.sendall(b"ha")
+                until(lambda: [c for c in self.control("conns")["conns"]
+                               if c["unread"] == 2])
+                self.say(gateway, "two")
+                result = self.control("reload")
+                self.assertEqual(result["version"], 2)
+                self.assertIn("words/word.lua has changed",
+                              " ".join(result["changes"]))
+                self.assertEqual(self.control.versions(), {1: 1, 2: 1})
+                fresh.sendall(b"a\n")
+                self.assertEqual(read_line(fresh), b"two a 1 1\n")
+                half.sendall(b"lf\nb\n")
+                self.assertEqual(read_line(half), b"one half 1 -\n")
+                self.assertEqual(read_line(half), b"two b 2 1\n")
+                self.assertEqual(self.control.versions(), {2: 2})
+
+    def test_a_dry_run_changes_nothing(self):
+        gateway = self.gateway()
+        self.say(gateway, "two")
+        result = self.control("reload", dry=True)
+        self.assertEqual(len(result["changes"]), 1)
+        client = self.client(gateway)
+        client.sendall(b"a\n")
+        self.assertEqual(read_line(client), b"one a 1 -\n")
+
+    def test_what_is_broken_is_refused_and_the_old_code_serves_on(self):
+        gateway = self.gateway()
+        client = self.client(gateway)
+        for number, (name, (text, why)) in enumerate(BROKEN.items(), 1):
+            with self.subTest(name):
+                gateway.write("handler1.lua", text)
+                with self.assertRaises(Refused) as refused:
+                    self.control("reload")
+                self.assertIn(why, str(refused.exception))
+                client.sendall(b"a\n")
+                self.assertEqual(read_line(client), b"one a %d -\n" % number)
+        gateway.write("handler1.lua", TALK)
+        self.assertEqual(self.control("reload")["version"], 2)
+
+    def test_code_that_never_ends_is_refused_in_time(self):
+        gateway = self.gateway(limits={"heartbeat": 1},
+                               log={"level": "debug"})
+        client = self.client(gateway)
+        gateway.write("handler1.lua", "while true do end")
+        waiting = self.start(Control(gateway))
+        waiting.sock.sendall(b'{"command":"reload"}\n')
+        gateway.await_line("debug reload pid")
+        self.assertIn("under way", self.refusal())  # one at a time
+        client.sendall(b"a\n")
+        self.assertEqual(read_line(client), b"one a 1 -\n")
+        self.assertIn(b"not evaluated within 3 seconds",
+                      waiting.file.readline())
+
+    def refusal(self):
+        try:
+            self.control("reload")
+            return ""
+        except Refused as refused:
+            return str(refused)
+
+    def test_an_upgrade_that_raises_leaves_the_connection_where_it_was(self):
+        gateway = self.gateway()
+        client = self.client(gateway)
+        client.sendall(b"a\n")
+        read_line(client)
+        gateway.write("handler1.lua", TALK.replace(
+            'conn.from = (conn.from or "") .. from',
+            "conn.count = 100 error 'no luck'"))
+        self.control("reload")
+        client.sendall(b"b\n")
+        self.assertEqual(read_line(client), b"one b 2 -\n")
+        self.assertEqual(sum(one["failures"] for one in
+                             self.control("versions")["versions"]), 1)
+
+    def test_a_hangup_reloads_too(self):
+        for workers in 0, 2:
+            with self.subTest(workers=workers):
+                gateway = self.gateway(workers)
+                self.say(gateway, "two")
+                gateway.signal(signal.SIGHUP)
+                gateway.await_line("reloaded version=2")
+                client = self.client(gateway)
+                client.sendall(b"a\n")
+                self.assertEqual(read_line(client), b"two a 1 -\n")
+                gateway.write("handler1.lua", "return (")
+                gateway.signal(signal.SIGHUP)
+                gateway.await_line("reload refused")
+
+    def test_a_worker_that_dies_comes_back_with_the_version_that_holds(self):
+        gateway = self.gateway()
+        self.say(gateway, "two")
+        self.control("reload")
+        gateway.write("handler1.lua", "return (")
+        self.assertTrue(self.refusal())
+        victims = gateway.workers()
+        self.control.close()
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+        gateway.await_line("worker started", 3)
+        client = self.client(gateway)
+        client.sendall(b"a\n")
+        self.assertEqual(read_line(client), b"two a 1 -\n")
+
+    def test_a_worker_that_dies_in_the_midst_leaves_all_of_one_version(self):
+        gateway = self.gateway()
+        gateway.write("handler1.lua", "for _ = 1, 5e8 do end " + TALK)
+        self.say(gateway, "two")
+        gateway.await_line("worker started", 1)
+        waiting = self.start(Control(gateway))
+        waiting.sock.sendall(b'{"command":"reload"}\n')
+        victim = max(gateway.workers())
+        until(lambda: gateway.count("reload|died") or
+              self.is_busy(gateway, victim))
+        os.kill(victim, signal.SIGKILL)
+        gateway.await_line("worker started", 2)
+        gateway.await_line("reload(ed| refused)")
+        words = set()
+        for _ in range(16):
+            client = self.client(gateway)
+            client.sendall(b"a\n")
+            words.add(read_line(client).split()[0])
+        self.assertEqual(len(words), 1, words)
+
+    def is_busy(self, gateway, pid):
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "R"
+
+
+class Listeners(Case):
+    def rewrite(self, gateway, change):
+        path = pathlib.Path(gateway.config)
+        path.write_text(change(path.read_text()))
+
+    def test_one_is_added_and_removed_while_its_connections_live(self):
+        gateway = self.gateway()
+        path = str(gateway.directory / "x.sock")
+        before = pathlib.Path(gateway.config).read_text()
+        self.rewrite(gateway, lambda text: text.replace(
+            "listen = {", "listen = { { 'unix:x.sock', handler = 'echo' }, "
+            "{ '127.0.0.1:0', handler = 'echo' }, ", 1))
+        changes = " ".join(self.control("reload")["changes"])
+        self.assertIn("unix:", changes)
+        self.assertIn("is added, for echo", changes)
+        tcp = gateway.await_line(r"listening address=(127\S+) handler=echo")
+        host, port = tcp.group(1).split(":")
+        by_tcp = [self.start(connect((host, int(port)))) for _ in range(8)]
+        by_path = [self.start(connect(path)) for _ in range(8)]
+        for sock in by_tcp + by_path:
+            self.assertEqual(ask(sock, b"hello"), b"hello")
+        pathlib.Path(gateway.config).write_text(before)
+        self.assertIn("is removed", " ".join(self.control("reload")["changes"]))
+        for sock in by_tcp + by_path:
+            self.assertEqual(ask(sock, b"still"), b"still")
+        self.assertFalse(os.path.exists(path))
+        self.assertRaises(OSError, connect, (host, int(port)))
+
+    def test_a_port_that_is_taken_refuses_all(self):
+        gateway = self.gateway()
+        self.say(gateway, "two")
+        self.rewrite(gateway, lambda text: text.replace(
+            "listen = {", "listen = { { '%s', handler = 'echo' }, " %
+            gateway.ports[0], 1))
+        with self.assertRaises(Refused) as refused:
+            self.control("reload")
+        self.assertIn("cannot listen on", str(refused.exception))
+        client = self.client(gateway)
+        client.sendall(b"a\n")
+        self.assertEqual(read_line(client), b"one a 1 -\n")
+
+    def test_another_number_of_workers_takes_a_restart(self):
+        gateway = self.gateway()
+        self.rewrite(gateway, lambda text: text.replace('["workers"] = 2',
+                                                        "workers = 3")
+                     .replace("workers = 2", "workers = 3"))
+        with self.assertRaises(Refused) as refused:
+            self.control("reload")
+        self.assertIn("takes a restart", str(refused.exception))
+
+
+class Talker(threading.Thread):
+    """Sends numbered lines on CONNECTIONS, split anywhere, and fails at the
+    first answer that is lost, doubled or out of order."""
+
+    def __init__(self, address, count):
+        super().__init__(daemon=True)
+        self.socks = [connect(address) for _ in range(count)]
+        self.rounds, self.error, self.stopped = 0, None, False
+
+    def run(self):
+        try:
+            while not self.stopped:
+                self.rounds += 1
+                line = b"n%d\n" % self.rounds
+                cut = self.rounds % len(line)
+                for sock in self.socks:
+                    sock.sendall(line[:cut])
+                for sock in self.socks:
+                    sock.sendall(line[cut:])
+                for sock in self.socks:
+                    parts = read_line(sock).split()
+                    if parts[1:3] != [b"n%d" % self.rounds,
+                                      b"%d" % self.rounds]:
+                        raise AssertionError(f"{parts} to {line}")
+        except Exception as error:
+            self.error = error
+
+    def close(self):
+        self.stopped = True
+        self.join(30)
+        for sock in self.socks:
+            sock.close()
+
+
+class Load(Case):
+    def test_many_reloads_lose_nothing(self):
+        gateway = self.gateway()
+        talker = self.start(Talker(gateway.address(), CONNECTIONS))
+        talker.start()
+        memory = []
+        began = time.monotonic()
+        for number in range(2, RELOADS + 2):
+            self.say(gateway, "odd" if number % 2 else "even")
+            self.assertEqual(self.control("reload")["version"], number)
+            memory.append(max(w["lua_kb"] for w in
+                              self.control("status")["workers"]))
+        rounds = talker.rounds
+        until(lambda: talker.error or talker.rounds > rounds + 2)
+        self.assertIsNone(talker.error)
+        until(lambda: set(self.control.versions()) == {RELOADS + 1})
+        talker.close()
+        self.assertIsNone(talker.error)
+        print(f"{RELOADS} reloads, {CONNECTIONS} connections, "
+              f"{talker.rounds} rounds in {time.monotonic() - began:.1f} s, "
+              f"Lua {memory[0]:.0f} -> {memory[-1]:.0f} KB", file=sys.stderr)
+        self.assertLess(memory[-1], 3 * max(memory[:5]))
+
+
+if __name__ == "__main__":
+    unittest.main()
