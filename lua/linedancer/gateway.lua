@@ -243,6 +243,7 @@ end
 
 local function switch(part, index)
   local former = part.former
+  part.former = nil -- or all versions that there ever were would be kept
   versions.add(part.machine, part.listener.name, part.continues and former.machine or nil)
   if former then
     if not part.continues then versions.retire(former.machine) end
@@ -257,6 +258,7 @@ end
 function M.commit(ready)
   local former = current
   close_former(ready.taken)
+  ready.taken = nil
   for i, part in ipairs(ready.parts) do switch(part, i) end
   current = ready
   set_log_level(ready.config)

@@ -61,6 +61,8 @@ class Case(unittest.TestCase):
             {"handler": handler, "address": "127.0.0.1:0"}, workers=workers,
             files={"words/word.lua": "return 'one'"}, control="control.sock",
             **config))
+        for number in range(workers):
+            gateway.await_line("worker started", number)
         self.control = self.start(Control(gateway))
         return gateway
 
@@ -184,7 +186,6 @@ class Reload(Case):
         gateway = self.gateway()
         gateway.write("handler1.lua", "for _ = 1, 5e8 do end " + TALK)
         self.say(gateway, "two")
-        gateway.await_line("worker started", 1)
         waiting = self.start(Control(gateway))
         waiting.sock.sendall(b'{"command":"reload"}\n')
         victim = max(gateway.workers())

@@ -1,6 +1,7 @@
 --- control/gather: asks all workers the same, and gathers what they answer.
 local answer = require "linedancer.message.answer"
 local bus = require "linedancer.bus"
+local core = require("linedancer.api").core
 local park = require "linedancer.park"
 
 local M = {}
@@ -49,6 +50,9 @@ local function results_of(request)
     problems[#problems + 1] = pair[2]
   end
   for slot in pairs(request.left) do problems[#problems + 1] = ("worker %d does not answer"):format(slot) end
+  for slot = 1, request.slots do
+    if not request.asked[slot] then problems[#problems + 1] = ("worker %d is not up"):format(slot) end
+  end
   table.sort(list, function(a, b) return a.slot < b.slot end)
   return list, problems
 end
@@ -56,8 +60,9 @@ end
 --- Ask all workers what is called NAME, with ARGS, a table: an array of { slot =, result = }, and one of problems.
 -- Waits, two seconds at most.
 function M.all(name, args)
-  local request = { conn = park.waiting(), left = {}, results = {} }
-  for _, slot in ipairs(bus.workers()) do request.left[slot] = true end
+  local _, _, slots = core.worker()
+  local request = { conn = park.waiting(), left = {}, asked = { [bus.slot] = true }, results = {}, slots = slots }
+  for _, slot in ipairs(bus.workers()) do request.left[slot], request.asked[slot] = true, true end
   count = count + 1
   local number = count
   requests[number] = request

@@ -1,0 +1,343 @@
+#!/usr/bin/python3
+"""The control socket: what it tells and changes, and that nobody who abuses it
+is noticed by anybody else."""
+import json
+import os
+import pathlib
+import signal
+import stat
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from support.client import Bystander, ask, connect, read_all, read_line
+from support.control import Control, Refused
+from support.gateway import Gateway, run, until
+
+LINE = """
+local ld = require "linedancer"
+local states = {}
+function states.line(conn)
+  local line = conn:read_line()
+  if not line then return end
+  conn:write(line, "\\n")
+  return "line"
+end
+return { initial = "line", states = states, timeouts = { 60 },
+  commands = {
+    add = function(a, b) return a + b end,
+    nothing = function() end,
+    wait = function() ld.sleep(0.01) return { "waited" } end,
+    fail = function() error "no luck" end,
+  } }
+"""
+
+# It never is between frames: only a drain's end ends it.
+STUBBORN = """
+return { states = { held = function(conn)
+  conn:unpack "B"
+  conn:expect(100)
+end }, timeouts = { 60 }, on_drain = function() end }
+"""
+
+
+class Case(unittest.TestCase):
+    def start(self, thing):
+        self.addCleanup(thing.close)
+        return thing
+
+    def gateway(self, *handlers, workers=2, **config):
+        gateway = self.start(Gateway(
+            *({"handler": h} for h in handlers or (LINE,)), workers=workers,
+            control="control.sock", **config))
+        for number in range(workers):
+            gateway.await_line("worker started", number)
+        self.control = self.start(Control(gateway))
+        return gateway
+
+    def client(self, gateway, number=0):
+        return self.start(connect(gateway.address(number)))
+
+    def refused(self, command, **arguments):
+        with self.assertRaises(Refused) as refused:
+            self.control(command, **arguments)
+        return str(refused.exception)
+
+
+class Asking(Case):
+    def test_it_is_its_owners_alone(self):
+        gateway = self.gateway()
+        mode = os.stat(self.control.path).st_mode
+        self.assertTrue(stat.S_ISSOCK(mode))
+        self.assertEqual(stat.S_IMODE(mode), 0o600)
+        gateway.stop()
+        self.assertFalse(os.path.exists(self.control.path))
+
+    def test_it_tells_of_connections_in_all_workers(self):
+        for workers in 0, 2:
+            with self.subTest(workers=workers):
+                gateway = self.gateway(workers=workers)
+                clients = [self.client(gateway) for _ in range(20)]
+                for client in clients:
+                    ask(client, b"a\n")
+                status = self.control("status")
+                self.assertEqual(status["connections"], 20)
+                self.assertEqual(len(status["workers"]), max(workers, 1))
+                conns = self.control("conns")["conns"]
+                self.assertEqual(
+                    sorted(c["peer"] for c in conns),
+                    sorted("%s:%d" % c.getsockname() for c in clients))
+                self.assertEqual({(c["state"], c["version"]) for c in conns},
+                                 {("line", 1)})
+                self.assertEqual(len(self.control("conns", limit=3)["conns"]),
+                                 3)
+
+    def test_connections_are_found_by_what_they_are(self):
+        gateway = self.gateway(LINE, STUBBORN)
+        self.client(gateway)
+        held = self.client(gateway, 1)
+        held.sendall(b"x")
+        peer = "%s:%d" % held.getsockname()
+        listener = until(lambda: [
+            c for c in self.control("conns", peer=peer)["conns"]
+            if c["state"] == "held"])[0]["listener"]
+        for found, filters in (
+                (1, {"handler": "handler2"}), (0, {"handler": "handler3"}),
+                (1, {"state": "held"}), (2, {"version": 1}),
+                (0, {"version": 2}), (2, {"peer": "127.0.0.1:"}),
+                (0, {"older": 3600}), (2, {"older": 0}),
+                (1, {"state": "held", "peer": peer}),
+                (2 if listener == "127.0.0.1:0" else 1,
+                 {"listener": listener})):
+            with self.subTest(filters):
+                conns = self.control("conns", **filters)["conns"]
+                self.assertEqual(len(conns), found)
+
+    def test_a_connection_is_ended(self):
+        gateway = self.gateway()
+        client, other = self.client(gateway), self.client(gateway)
+        ask(client, b"a\n")
+        peer = "%s:%d" % client.getsockname()
+        conn = self.control("conns", peer=peer)["conns"][0]["id"]
+        self.assertEqual(self.control("kill", conn=conn), [conn])
+        self.assertEqual(read_all(client), b"")
+        self.assertEqual(ask(other, b"b\n"), b"b\n")
+        self.assertIn("no connection", self.refused("kill", conn=conn))
+
+    def test_a_handlers_own_commands(self):
+        self.gateway()
+        call = {"handler": "handler1"}
+        self.assertEqual(self.control("call", name="add", args=[1, 2],
+                                      **call), 3)
+        self.assertEqual(self.control("call", name="nothing", **call), True)
+        self.assertEqual(self.control("call", name="wait", **call),
+                         ["waited"])
+        self.assertIn("no luck", self.refused("call", name="fail", **call))
+        self.assertIn("did you mean 'add'",
+                      self.refused("call", name="ad", **call))
+        self.assertIn("did you mean 'handler1'",
+                      self.refused("call", name="add", handler="handler"))
+
+    def test_limits_and_the_log_are_set(self):
+        gateway = self.gateway(workers=1)
+        self.assertEqual(self.control("set", name="limits.connections",
+                                      value=2), 2)
+        clients = [self.client(gateway) for _ in range(2)]
+        for client in clients:
+            ask(client, b"a\n")
+        late = self.client(gateway)
+        late.sendall(b"late\n")
+        until(lambda: any(listener["full"] for worker in
+                          self.control("status")["workers"]
+                          for listener in worker["listeners"]))
+        self.control("set", name="limits.connections", value=100)
+        self.assertEqual(read_line(late), b"late\n")
+        self.assertIn("cannot be set", self.refused("set", name="x", value=1))
+        self.control("loglevel", level="debug")
+        self.client(gateway)
+        gateway.await_line("debug connection opened")
+        self.assertIn("did you mean 'debug'",
+                      self.refused("loglevel", level="debg"))
+
+    def test_lua_runs_in_each_worker(self):
+        self.gateway()
+        self.assertEqual(self.control("eval", code="1 + 1, nil, 'x'"),
+                         [{"slot": n, "result": ["2", "nil", "x"]}
+                          for n in (1, 2)])
+        self.assertEqual(self.control("eval", code="y = 5", worker=2),
+                         [{"slot": 2, "result": []}])
+        self.assertIn("attempt to", self.refused("eval", code="nope()"))
+
+    def test_a_worker_that_hangs_is_told_of(self):
+        gateway = self.gateway()
+        mine = {w["pid"]: w["worker"] for w in
+                self.control("status")["workers"]}
+        answering = self.control("eval", code="require('linedancer.bus').slot")
+        self.assertEqual(len(answering), 2)
+        for victim in gateway.workers():
+            os.kill(victim, signal.SIGSTOP)
+            fresh = None
+            try:
+                fresh = Control(gateway, patience=4)
+                status = fresh("status")
+                self.assertEqual(
+                    status["problems"],
+                    ["worker %d does not answer" % mine[victim]])
+                return
+            except TimeoutError:
+                pass  # it is the one that accepted
+            finally:
+                os.kill(victim, signal.SIGCONT)
+                if fresh:
+                    fresh.close()
+        self.fail("no worker answers")
+
+
+class Draining(Case):
+    def test_a_listener_drains_and_comes_back(self):
+        gateway = self.gateway(LINE, "echo")
+        listener = self.control("status")["workers"][0]["listeners"][1]
+        clients = [self.client(gateway, 1) for _ in range(10)]
+        for client in clients:
+            ask(client, b"a")
+        other = self.client(gateway)
+        result = self.control("drain", handler="echo", deadline=2)
+        self.assertEqual(result["cut"], [])
+        for client in clients:
+            self.assertEqual(read_all(client), b"")
+        self.assertEqual(ask(other, b"b\n"), b"b\n")
+        late = self.client(gateway, 1)
+        late.sendall(b"late")
+        self.assertEqual(self.control("drain", handler="echo", cancel=True),
+                         {"cancelled": True})
+        self.assertEqual(late.recv(4), b"late")
+        self.assertEqual(listener["handler"], "echo")
+        self.assertIn("unknown handler", self.refused("drain", handler="x"))
+
+    def test_those_that_do_not_finish_are_cut_and_listed(self):
+        gateway = self.gateway(STUBBORN)
+        clients = [self.client(gateway) for _ in range(5)]
+        for client in clients:
+            client.sendall(b"x")
+        until(lambda: len(self.control("conns", state="held")["conns"]) == 5)
+        result = self.control("drain", handler="handler1", deadline=0.3)
+        self.assertEqual(result["cut"], {"held": 5})
+
+    def test_the_whole_gateway_drains_and_can_be_watched(self):
+        gateway = self.gateway(STUBBORN, drain=3)
+        client = self.client(gateway)
+        client.sendall(b"x")
+        until(lambda: self.control("conns", state="held")["conns"])
+        self.assertEqual(self.control("drain"), {"draining": True})
+        self.assertRaises(OSError, lambda: until(
+            lambda: self.client(gateway) and False))
+        self.assertEqual(len(self.control("conns")["conns"]), 1)
+        self.assertIn("stopping", self.refused("reload"))
+        client.sendall(b"y" * 100)
+        self.assertEqual(gateway.wait(), 0)
+
+
+class Abuse(Case):
+    def test_what_is_no_request_is_answered_and_dropped(self):
+        gateway = self.gateway()
+        with Bystander(gateway.address()):
+            for junk, answer in (
+                    (b"\n", "not JSON"), (b"hello\n", "not JSON"),
+                    (b"\0\xff" * 100 + b"\n", "not JSON"),
+                    (b"[" * 1000 + b"\n", "not JSON"),
+                    (b"x" * (1 << 17) + b"\n", "at most 65536 bytes")):
+                sock = self.start(connect(self.control.path))
+                sock.sendall(junk)
+                said = json.loads(read_all(sock))
+                self.assertFalse(said["ok"])
+                self.assertIn(answer, said["error"])
+            for request in (5, [], {}, {"command": 5}, {"command": "stats"},
+                            {"command": "conns", "limit": "x"},
+                            {"command": "status", "x": 1}):
+                self.assertFalse(self.control.request(request)["ok"])
+            self.assertIn("did you mean 'status'", self.refused("stats"))
+            self.assertEqual(self.control("status")["connections"], 1)
+
+    def test_a_line_without_end_costs_nothing(self):
+        gateway = self.gateway(workers=0)
+        with Bystander(gateway.address()):
+            sock = self.start(connect(self.control.path))
+            before = gateway.status("VmRSS")
+            sent = 0
+            try:
+                while sent < 1 << 30:
+                    sent += sock.send(b"x" * (1 << 20))
+            except OSError:
+                pass
+            self.assertLess(sent, 1 << 26)
+            self.assertLess(gateway.status("VmRSS"), before + 4096)
+
+    def test_500_clients_that_say_nothing(self):
+        gateway = self.gateway()
+        with Bystander(gateway.address()):
+            crowd = [self.start(connect(self.control.path))
+                     for _ in range(500)]
+            self.assertEqual(self.control("status")["connections"], 1)
+            for sock in crowd:
+                sock.close()
+            fresh = self.start(Control(gateway))
+            self.assertEqual(fresh("status")["connections"], 1)
+
+    def test_a_client_that_never_reads(self):
+        gateway = self.gateway(workers=0)
+        clients = [self.client(gateway) for _ in range(50)]
+        with Bystander(gateway.address()):
+            sock = self.start(connect(self.control.path, receive=4096))
+            sock.settimeout(0.2)
+            sent = 0
+            try:
+                while sent < 1 << 24:
+                    sent += sock.send(b'{"command":"conns"}\n' * 100)
+            except TimeoutError:
+                pass
+            self.assertLess(gateway.status("VmRSS"), 64 << 10)
+            self.assertEqual(len(self.control("conns")["conns"]), 51)
+        self.assertEqual(len(clients), 50)
+
+
+class Program(Case):
+    def test_its_commands_show_tables_and_json(self):
+        gateway = self.gateway()
+        client = self.client(gateway)
+        ask(client, b"a\n")
+        told = run("conns", "--control", self.control.path)
+        self.assertEqual((told.returncode, told.stderr), (0, ""))
+        self.assertRegex(told.stdout, r"^ID +PEER +HANDLER +STATE .*\n\S+ +"
+                         r"127\.0\.0\.1:\d+ +handler1 +line +1 .*\n$")
+        told = run("conns", "--config", gateway.config, "--json")
+        self.assertEqual(len(json.loads(told.stdout)["conns"]), 1)
+        told = run("status", "--control", self.control.path)
+        self.assertIn("version 1, 1 connections", told.stdout)
+        told = run("call", "handler1", "add", "1", "2", "--control",
+                   self.control.path)
+        self.assertEqual(told.stdout, "3\n")
+        told = run("console", "--control", self.control.path,
+                   stdin="1 + 1\n\nerror 'x'\n3\n")
+        self.assertEqual((told.returncode, told.stdout),
+                         (1, "1: 2\n2: 2\n1: 3\n2: 3\n"))
+        told = run("kill", "9.9.9.9", "--control", self.control.path)
+        self.assertEqual((told.returncode, told.stdout), (1, ""))
+        self.assertIn("no connection", told.stderr)
+        told = run("drain", gateway.ports[0], "--control", self.control.path)
+        self.assertIn("unknown listener", told.stderr)
+
+    def test_it_says_when_there_is_no_gateway(self):
+        told = run("status", "--control", "/nonexistent/x.sock")
+        self.assertEqual((told.returncode, told.stdout), (3, ""))
+        self.assertIn("no gateway at /nonexistent/x.sock", told.stderr)
+        told = run("conns", "--older", "x")
+        self.assertEqual(told.returncode, 2)
+        self.assertIn("--older takes a number", told.stderr)
+        self.assertEqual(run("kill").returncode, 2)
+        self.assertEqual(run("status", "extra").returncode, 2)
+        self.assertEqual(run("status", "--help").returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
