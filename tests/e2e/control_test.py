@@ -53,7 +53,9 @@ class Case(unittest.TestCase):
             control="control.sock", **config))
         for number in range(workers):
             gateway.await_line("worker started", number)
+        gateway.await_line("listening .* handler=linedancer.control")
         self.control = self.start(Control(gateway))
+        until(lambda: "problems" not in self.control("status"))
         return gateway
 
     def client(self, gateway, number=0):

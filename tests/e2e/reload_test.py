@@ -63,7 +63,9 @@ class Case(unittest.TestCase):
             **config))
         for number in range(workers):
             gateway.await_line("worker started", number)
+        gateway.await_line("listening .* handler=linedancer.control")
         self.control = self.start(Control(gateway))
+        until(lambda: "problems" not in self.control("status"))
         return gateway
 
     def client(self, gateway, number=0):
@@ -87,13 +89,13 @@ class Reload(Case):
                 self.assertEqual(result["version"], 2)
                 self.assertIn("words/word.lua has changed",
                               " ".join(result["changes"]))
-                self.assertEqual(self.control.versions(), {1: 1, 2: 1})
+                until(lambda: self.control.versions() == {1: 1, 2: 1})
                 fresh.sendall(b"a\n")
                 self.assertEqual(read_line(fresh), b"two a 1 1\n")
                 half.sendall(b"lf\nb\n")
                 self.assertEqual(read_line(half), b"one half 1 -\n")
                 self.assertEqual(read_line(half), b"two b 2 1\n")
-                self.assertEqual(self.control.versions(), {2: 2})
+                until(lambda: self.control.versions() == {2: 2})
 
     def test_a_dry_run_changes_nothing(self):
         gateway = self.gateway()
