@@ -185,13 +185,14 @@ class Reload(Case):
         self.assertEqual(read_line(client), b"two a 1 -\n")
 
     def test_a_worker_that_dies_in_the_midst_leaves_all_of_one_version(self):
-        gateway = self.gateway()
+        gateway = self.gateway(log={"level": "debug"})
         gateway.write("handler1.lua", "for _ = 1, 5e8 do end " + TALK)
         self.say(gateway, "two")
         waiting = self.start(Control(gateway))
         waiting.sock.sendall(b'{"command":"reload"}\n')
+        gateway.await_line("debug reload pid")
         victim = max(gateway.workers())
-        until(lambda: gateway.count("reload|died") or
+        until(lambda: gateway.count("reloaded") or
               self.is_busy(gateway, victim))
         os.kill(victim, signal.SIGKILL)
         gateway.await_line("worker started", 2)
