@@ -188,10 +188,10 @@ class Reload(Case):
         gateway = self.gateway(log={"level": "debug"})
         gateway.write("handler1.lua", "for _ = 1, 5e8 do end " + TALK)
         self.say(gateway, "two")
+        victim = max(gateway.workers())
         waiting = self.start(Control(gateway))
         waiting.sock.sendall(b'{"command":"reload"}\n')
         gateway.await_line("debug reload pid")
-        victim = max(gateway.workers())
         until(lambda: gateway.count("reloaded") or
               self.is_busy(gateway, victim))
         os.kill(victim, signal.SIGKILL)
