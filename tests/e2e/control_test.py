@@ -241,8 +241,8 @@ class Draining(Case):
         client.sendall(b"x")
         until(lambda: self.control("conns", state="held")["conns"])
         self.assertEqual(self.control("drain"), {"draining": True})
-        self.assertRaises(OSError, lambda: until(
-            lambda: self.client(gateway) and False))
+        gateway.await_line("draining workers=2")
+        self.assertRaises(OSError, self.client, gateway)
         self.control = until(self.worker_that_is_left)
         self.assertEqual(len(self.control("conns")["conns"]), 1)
         self.assertIn("stopping", self.refused("reload"))
