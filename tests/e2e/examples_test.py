@@ -3,6 +3,7 @@
 command there, and tried by the others."""
 import pathlib
 import re
+import subprocess
 import sys
 import unittest
 
@@ -106,6 +107,15 @@ class Examples(unittest.TestCase):
             "  \\0  \\0  \\0 002  \\0  \\0  \\0  \\0 002   h   i  \\0  \\0"
             "  \\0 001  \\0\n"
             "  \\0  \\0  \\0 005   s   l   e   p   t\n")
+
+    def test_reload(self):
+        told = subprocess.run([SOURCE / "examples/reload/watch.sh"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertRegex(told.stdout, "^hello world +-> 1 hello world\n"
+                         "file .*counter.lua has changed\nversion 2 serves\n"
+                         "half a [|] reload [|] line +-> 2 half a line\n"
+                         "hello again +-> hello 1 of 3\n$")
 
     def test_channel(self):
         with Example("channel") as example, example.running(0):

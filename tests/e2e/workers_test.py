@@ -421,11 +421,11 @@ class Stopping(unittest.TestCase):
             self.assertEqual(gateway.wait(), 0)
             self.assertFalse(alive(victim))
 
-    def test_a_hangup_changes_nothing(self):
+    def test_a_hangup_reloads_in_the_same_processes(self):
         with Gateway({"handler": WHO}, workers=2) as gateway:
             pids = started(gateway, 2)
             gateway.signal(signal.SIGHUP)
-            gateway.await_line("warn  SIGHUP ignored")
+            gateway.await_line("info  reloaded version=2")
             self.assertEqual(sorted(gateway.workers()), sorted(pids))
 
 
