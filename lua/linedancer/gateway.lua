@@ -1,12 +1,11 @@
 --- linedancer.gateway: turns a config into listeners and serves until it is stopped.
 --
 -- The same config goes through here three times when there are workers: once in a process that only looks whether it is
--- good, and describes it to the supervisor, and once in each worker. What takes the place of a config that is served is
--- loaded beside it, in a space of its own: prepare() and commit().
+-- good, and describes it to the supervisor (gateway/load), and once in each worker. What takes the place of a config that
+-- is served is loaded beside it, in a space of its own: prepare() and commit().
 local api = require "linedancer.api"
-local handler = require "linedancer.handler"
+local load = require "linedancer.gateway.load"
 local log = require "linedancer.log"
-local machine = require "linedancer.machine"
 local plan = require "linedancer.plan"
 local suggest = require "linedancer.suggest"
 local tasks = require "linedancer.task"
@@ -20,57 +19,6 @@ local M = {}
 local core, tell, W, MAIL = api.core, api.struct.tell, api.vm, api.MAIL
 
 local current -- what serves: { config, parts, definitions, version }
-
--- The listeners of CONFIG, and the control socket's.
-local function listeners_of(config)
-  if not config.control then return config.listen end
-  local list = {}
-  for i, listener in ipairs(config.listen) do list[i] = listener end
-  list[#list + 1] = require("linedancer.control").listener(config.control)
-  return list
-end
-
--- Limits that a listener sets come before the config's.
-local function merged(over, under)
-  local result = {}
-  for key, value in pairs(under) do result[key] = value end
-  for key, value in pairs(over or {}) do result[key] = value end
-  return result
-end
-
--- One load per file: listeners that share a handler share its module.
-local function definition_of(listener, loaded, space)
-  local known = loaded[listener.file]
-  if known then return known end
-  local definition, message
-  if listener.definition then
-    definition = listener.definition()
-  else
-    definition, message = handler.load(listener.file, listener.module, nil, space)
-  end
-  if not definition then return nil, message end
-  loaded[listener.file] = definition
-  loaded[#loaded + 1] = definition
-  return definition
-end
-
--- { listener =, definition =, machine = } for each listener of CONFIG, and the definitions; or nil and a message.
-local function load_all(config, space, version)
-  local parts, loaded = {}, {}
-  for i, listener in ipairs(listeners_of(config)) do
-    local definition, message = definition_of(listener, loaded, space)
-    if not definition then return nil, message end
-    local options
-    options, message = handler.options(definition, listener.options)
-    if not options then return nil, message end
-    local limits = handler.limits(definition, merged(listener.limits, config.limits))
-    parts[i] = {
-      listener = listener, definition = definition,
-      machine = machine.new(definition, options, limits, listener.name, version),
-    }
-  end
-  return parts, loaded
-end
 
 -- The options of each listener in PARTS whose handler is DEFINITION.
 local function options_of(definition, parts)
@@ -142,7 +90,7 @@ local function prepare(config, space, version)
     return nil, ("workers = %d: only the program linedancer starts processes; here, set workers = 0"):format(
       config.workers)
   end
-  local parts, definitions = load_all(config, space, version)
+  local parts, definitions = load.load(config, space, version)
   if not parts then return nil, definitions end
   if core.role() == "worker" then core.join(JOIN_SECONDS) end
   local ok, message = start(definitions, parts)
@@ -215,7 +163,7 @@ end
 --- Get CONFIG, loaded in SPACE, ready to take the place of what there is, as VERSION. Returns what commit() takes, or
 -- nil and why not: then nothing has changed.
 function M.prepare(config, space, version)
-  local parts, definitions = load_all(config, space, version)
+  local parts, definitions = load.load(config, space, version)
   if not parts then return nil, definitions end
   local taken = {}
   for _, part in ipairs(parts) do
@@ -280,34 +228,5 @@ end
 
 --- The version that new connections get, and its config.
 function M.current() return current.version, current.config, current.parts end
-
--- What `linedancer check` says is wrong with the handlers of PARTS, or nil.
-local function mistake_in(parts, handlers_path)
-  local check = require "linedancer.check" -- here alone: a gateway that runs should not hold it
-  for _, part in ipairs(parts) do
-    local found = not part.listener.definition and check.file(part.listener.file, handlers_path).errors[1]
-    if found then return check.format(found, "error") end
-  end
-end
-
---- Describe CONFIG to the supervisor if it is good: see linedancer.plan. SHARED is the gateway's secret.
--- AGAIN: it takes the place of one that is served, so that mistakes which would show later are refused, too. Returns the
--- exit code, as run() does.
-function M.plan(config, handlers_path, files, space, shared, again)
-  set_log_level(config)
-  local parts, message = load_all(config, space, 1)
-  if parts and again then
-    message = mistake_in(parts, handlers_path)
-    parts = not message and parts
-  end
-  if not parts then
-    log.error(message)
-    return 1
-  end
-  local names = {}
-  for i, part in ipairs(parts) do names[i] = part.definition.name end
-  core.propose(plan.encode(config, listeners_of(config), names, handlers_path, shared, files))
-  return 0
-end
 
 return M

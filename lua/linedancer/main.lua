@@ -64,7 +64,8 @@ local function part()
     return handlers_path, function(config, own, read) return serve(config, own, read, files, 1) end
   end
   return handlers_path, function(config, own)
-    return require("linedancer.gateway").plan(config, handlers_path, files, own, secret_to_be(), core.plan() ~= nil)
+    local again = core.plan() ~= nil
+    return require("linedancer.gateway.load").plan(config, handlers_path, files, own, secret_to_be(), again)
   end
 end
 

@@ -1,5 +1,6 @@
 local core = require "linedancer.core"
 local gateway = require "linedancer.gateway"
+local loader = require "linedancer.gateway.load"
 local logged = require "spec.support.logged"
 local scratch = require "spec.support.scratch"
 
@@ -149,7 +150,7 @@ describe("gateway", function()
       core.propose = function(proposed) text = proposed end
       c.drain, c.log = 30, {}
       c.limits.heartbeat = 10
-      local lines = logged(function() code = gateway.plan(c, "/handlers", { a = "b" }) end)
+      local lines = logged(function() code = loader.plan(c, "/handlers", { a = "b" }) end)
       core.propose = kept
       return code, text, lines
     end

@@ -32,7 +32,8 @@ describe("json", function()
   end
 
   it("is read back", function()
-    for _, value in ipairs { "a", "", 1, -1.5, 0.001, true, false, {}, { 1, { 2, {} } }, { b = { c = false }, a = "é" } } do
+    local values = { "a", "", 1, -1.5, 0.001, true, false, {}, { 1, { 2, {} } }, { b = { c = false }, a = "é" } }
+    for _, value in ipairs(values) do
       assert.same(value, decoded(json.encode(value)))
       assert.same(value, decoded(" \n" .. json.encode(value):gsub(",", " ,\t"):gsub(":", " : ") .. "\r "))
     end

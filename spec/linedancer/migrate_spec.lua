@@ -195,7 +195,8 @@ describe("a connection of a handler that has a newer version", function()
     local function listed()
       local list = {}
       for _, item in ipairs(versions.list()) do
-        if item.listener == "l" and (item.current or item.connections > 0) then list[item.version] = item.connections end
+        local is_ours = item.listener == "l" and (item.current or item.connections > 0)
+        if is_ours then list[item.version] = item.connections end
       end
       return list
     end

@@ -8,7 +8,8 @@ describe("a space", function()
 
   before_each(function()
     files = scratch.new {
-      ["one.lua"] = "local part = require 'space.part'; COUNT = (COUNT or 0) + 1; return { part = part, count = COUNT }",
+      ["one.lua"] = "local part = require 'space.part'; COUNT = (COUNT or 0) + 1; "
+        .. "return { part = part, count = COUNT }",
       ["space/part.lua"] = "local other = require 'space.other'; return { other = other }",
       ["space/other.lua"] = "return {}",
       ["loop.lua"] = "return require 'space.loop'",

@@ -1,0 +1,91 @@
+--- gateway/load: loads the handlers that a config names, and describes it to the supervisor.
+local core = require("linedancer.api").core
+local handler = require "linedancer.handler"
+local log = require "linedancer.log"
+local machine = require "linedancer.machine"
+local plan = require "linedancer.plan"
+
+local M = {}
+
+-- The listeners of CONFIG, and the control socket's.
+local function listeners_of(config)
+  if not config.control then return config.listen end
+  local list = {}
+  for i, listener in ipairs(config.listen) do list[i] = listener end
+  list[#list + 1] = require("linedancer.control").listener(config.control)
+  return list
+end
+
+-- Limits that a listener sets come before the config's.
+local function merged(over, under)
+  local result = {}
+  for key, value in pairs(under) do result[key] = value end
+  for key, value in pairs(over or {}) do result[key] = value end
+  return result
+end
+
+-- One load per file: listeners that share a handler share its module.
+local function definition_of(listener, loaded, space)
+  local known = loaded[listener.file]
+  if known then return known end
+  local definition, message
+  if listener.definition then
+    definition = listener.definition()
+  else
+    definition, message = handler.load(listener.file, listener.module, nil, space)
+  end
+  if not definition then return nil, message end
+  loaded[listener.file] = definition
+  loaded[#loaded + 1] = definition
+  return definition
+end
+
+--- Load the handlers of CONFIG in SPACE, as VERSION: { listener =, definition =, machine = } for each listener, and the
+-- definitions; or nil and a message.
+function M.load(config, space, version)
+  local parts, loaded = {}, {}
+  for i, listener in ipairs(listeners_of(config)) do
+    local definition, message = definition_of(listener, loaded, space)
+    if not definition then return nil, message end
+    local options
+    options, message = handler.options(definition, listener.options)
+    if not options then return nil, message end
+    local limits = handler.limits(definition, merged(listener.limits, config.limits))
+    parts[i] = {
+      listener = listener, definition = definition,
+      machine = machine.new(definition, options, limits, listener.name, version),
+    }
+  end
+  return parts, loaded
+end
+
+-- What `linedancer check` says is wrong with the handlers of PARTS, or nil.
+local function mistake_in(parts, handlers_path)
+  local check = require "linedancer.check" -- here alone: a gateway that runs should not hold it
+  for _, part in ipairs(parts) do
+    local found = not part.listener.definition and check.file(part.listener.file, handlers_path).errors[1]
+    if found then return check.format(found, "error") end
+  end
+end
+
+--- Describe CONFIG to the supervisor if it is good: see linedancer.plan. SHARED is the gateway's secret. AGAIN: it is to
+-- take the place of one that is served, so that mistakes which would show later are refused, too. Returns the exit code:
+-- 1 when something was refused, which the log says.
+function M.plan(config, handlers_path, files, space, shared, again)
+  if config.log and config.log.level then core.log_level(config.log.level) end
+  local parts, message = M.load(config, space, 1)
+  if parts and again then
+    message = mistake_in(parts, handlers_path)
+    parts = not message and parts
+  end
+  if not parts then
+    log.error(message)
+    return 1
+  end
+  local names = {}
+  for i, part in ipairs(parts) do names[i] = part.definition.name end
+  core.propose(plan.encode(config, listeners_of(config), names, handlers_path, shared, files))
+  return 0
+end
+
+return M
