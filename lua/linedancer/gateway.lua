@@ -1,8 +1,8 @@
 --- linedancer.gateway: turns a config into listeners and serves until it is stopped.
 --
 -- The same config goes through here three times when there are workers: once in a process that only looks whether it is
--- good, and describes it to the supervisor (gateway/load), and once in each worker. What takes the place of a config that
--- is served is loaded beside it, in a space of its own: prepare() and commit().
+-- good, and describes it to the supervisor (gateway/load), and once in each worker. What takes the place of a config
+-- that is served is loaded beside it, in a space of its own: prepare() and commit().
 local api = require "linedancer.api"
 local load = require "linedancer.gateway.load"
 local log = require "linedancer.log"

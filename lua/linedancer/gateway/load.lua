@@ -68,9 +68,9 @@ local function mistake_in(parts, handlers_path)
   end
 end
 
---- Describe CONFIG to the supervisor if it is good: see linedancer.plan. SHARED is the gateway's secret. AGAIN: it is to
--- take the place of one that is served, so that mistakes which would show later are refused, too. Returns the exit code:
--- 1 when something was refused, which the log says.
+--- Describe CONFIG to the supervisor if it is good: see linedancer.plan. SHARED is the gateway's secret. AGAIN: it is
+-- for a gateway that runs, so mistakes that would show later are refused, too. Returns the exit code: 1 when something
+-- was refused, which the log says.
 function M.plan(config, handlers_path, files, space, shared, again)
   if config.log and config.log.level then core.log_level(config.log.level) end
   local parts, message = M.load(config, space, 1)
