@@ -34,6 +34,7 @@ function M.new(definition, options, limits, listener, version)
   local machine = {
     name = definition.name or "?", initial = definition.initial, names = definition.state_names, states = {},
     options = options, limits = limits, version = version or 1, listener = listener, failures = 0,
+    successor = false, -- a field that is there is found faster, at each transition
     on_error = definition.on_error, on_close = definition.on_close, on_drain = definition.on_drain,
     on_message = definition.on_message, on_timer = definition.on_timer, upgrade = definition.upgrade,
   }
@@ -116,12 +117,8 @@ local function enter(conn, name)
 end
 
 -- A state that was given values cannot be entered again without them.
-local function note_values(conn, a, b, c, d, e, f, g)
-  if a ~= nil or b ~= nil or c ~= nil or d ~= nil or e ~= nil or f ~= nil or g ~= nil then
-    rawset(conn, 11, true)
-  elseif rawget(conn, 11) then
-    rawset(conn, 11, nil)
-  end
+local function are_values(a, b, c, d, e, f, g)
+  return a ~= nil or b ~= nil or c ~= nil or d ~= nil or e ~= nil or f ~= nil or g ~= nil
 end
 
 -- A coroutine's body: from state NAME (the initial one when nil) until a state returns nothing. Its frame stays below
@@ -131,12 +128,17 @@ local function run(conn, name, a, b, c, d, e, f, g, extra)
     name = conn.machine.initial
   else
     conn[2], conn[3] = nil, nil -- on_error goes on: it has not ended after all
+    conn[11] = nil
   end
+  local has_values = false
   while name ~= nil do
     if extra ~= nil then too_many(conn.state) end
     local state = enter(conn, name)
     if state ~= MOVED then
-      note_values(conn, a, b, c, d, e, f, g)
+      if are_values(a, b, c, d, e, f, g) ~= has_values then
+        has_values = not has_values
+        rawset(conn, 11, has_values or nil)
+      end
       name, a, b, c, d, e, f, g, extra = state(conn, a, b, c, d, e, f, g)
     end
     if (state == MOVED or name == nil) and conn[7] then
