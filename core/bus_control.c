@@ -33,6 +33,7 @@ static void take(struct ld_bus *b, const uint8_t *p, size_t n, int fd)
     switch (p[0]) {
     case LD_CONTROL_PING: ld_bus_ask(b, &pong, 1); break;
     case LD_CONTROL_STATE: b->joined = true; break;
+    case LD_CONTROL_LEAVE: b->events->leave(b->ctx); break;
     case LD_CONTROL_DRAIN:
     case LD_CONTROL_STOP:
         b->events->stop(b->ctx, p[0] == LD_CONTROL_STOP);

@@ -16,7 +16,8 @@ enum { SIGNALS = 4 };
 
 struct arguments {
     int count;
-    char **values;
+    char **values; /* without the program's name, which stands before them */
+    char program[4096];
 };
 
 static void on_signal(struct ev_loop *loop, ev_signal *w, int events)
@@ -101,11 +102,26 @@ static int work(void *ctx, const struct ld_seat *seat)
     return command(ctx, &role, false);
 }
 
+static void again(void *ctx)
+{
+    const struct arguments *a = ctx;
+
+    execv(a->program, a->values - 1);
+}
+
+/* The program's file, also when the one that runs has been replaced. */
+static void find_program(struct arguments *a)
+{
+    ssize_t n = readlink("/proc/self/exe", a->program, sizeof(a->program) - 1);
+
+    a->program[n > 0 ? n : 0] = 0;
+}
+
 /* `run`: a child looks at the config; what it finds says how many processes
  * there are to be. */
 static int run(struct arguments *a)
 {
-    static const struct ld_supervisor_ops ops = {plan, work};
+    static const struct ld_supervisor_ops ops = {plan, again, work};
     struct ld_role alone = {.kind = LD_ROLE_ALONE};
     struct ld_plan *found;
     int status;
@@ -121,9 +137,10 @@ static int run(struct arguments *a)
 
 int main(int argc, char **argv)
 {
-    struct arguments a = {argc - 1, argv + 1};
+    struct arguments a = {.count = argc - 1, .values = argv + 1};
     struct ld_role alone = {.kind = LD_ROLE_ALONE};
 
+    find_program(&a);
     raise_descriptor_limit();
     signal(SIGPIPE, SIG_IGN); /* a log piped to a program that has gone */
     if (argc > 1 && strcmp(argv[1], "run") == 0)

@@ -28,6 +28,7 @@ enum ld_control {
     LD_CONTROL_UNWATCH = 'g', /* slot:u16, no more */
     LD_CONTROL_STATE = 'i',   /* all that is so has been told */
     LD_CONTROL_STOP = 'q',    /* exit */
+    LD_CONTROL_LEAVE = 'e',   /* others have the sockets: close them all */
     LD_CONTROL_WORKER = 'W',  /* slot:u16 incarnation:u32 up:u8 */
     LD_CONTROL_NAME = 'N',    /* name:s2 id:s2; no id: nobody holds it */
     LD_CONTROL_ANSWER = 'A',  /* request:u32 ok:u8 previous:s2 */

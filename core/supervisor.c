@@ -46,25 +46,47 @@ static void stop_at_once(struct ld_supervisor *s)
     ld_supervisor_stop(s);
 }
 
-void ld_supervisor_drain(struct ld_supervisor *s)
+/* Copies of sockets that others listen on are only closed. */
+static void hand_over(struct ld_supervisor *s)
+{
+    size_t count = (size_t)s->plan->listener_count * s->slots;
+
+    order_all(s, LD_CONTROL_LEAVE);
+    for (size_t i = 0; i < count; i++) {
+        if (s->sockets[i] >= 0)
+            close(s->sockets[i]);
+        for (size_t k = i + 1; k < count;
+             k++) /* a unix socket is one for all */
+            if (s->sockets[k] == s->sockets[i])
+                s->sockets[k] = -1;
+        s->sockets[i] = -1;
+    }
+}
+
+void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over)
 {
     s->phase = LD_DRAINING;
-    ld_supervisor_close_listeners(s, false);
+    if (handed_over)
+        hand_over(s);
+    else
+        ld_supervisor_close_listeners(s, false);
     ld_log(&s->log, LD_INFO, "draining", "workers=%u seconds=%g", s->slots,
            s->plan->drain);
     order_all(s, LD_CONTROL_DRAIN);
     s->deadline = ld_supervisor_now() + s->plan->drain + DRAIN_SPARE;
 }
 
-static void heed_signal(struct ld_supervisor *s, uint32_t number)
+/* SENDER is the process that sent it. */
+static void heed_signal(struct ld_supervisor *s, uint32_t number, pid_t sender)
 {
     switch (number) {
     case SIGCHLD: ld_supervisor_reap(s); break;
     case SIGHUP: ld_supervisor_reload(s, 0, 0, false); break;
+    case SIGUSR2: ld_supervisor_upgrade(s); break;
     case SIGQUIT: stop_at_once(s); break;
     default: /* SIGTERM, SIGINT */
         if (s->phase == LD_SERVING)
-            ld_supervisor_drain(s);
+            ld_supervisor_drain(s, s->heir && sender == s->heir);
         else
             stop_at_once(s);
     }
@@ -75,12 +97,13 @@ static void read_signals(struct ld_supervisor *s)
     struct signalfd_siginfo info;
 
     while (read(s->signals, &info, sizeof(info)) == sizeof(info))
-        heed_signal(s, info.ssi_signo);
+        heed_signal(s, info.ssi_signo, (pid_t)info.ssi_pid);
 }
 
 static bool take_signals(struct ld_supervisor *s)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD};
+    static const int signals[] = {SIGTERM, SIGINT,  SIGQUIT,
+                                  SIGHUP,  SIGUSR2, SIGCHLD};
     sigset_t set;
 
     sigemptyset(&set);

@@ -14,6 +14,8 @@ struct ld_supervisor_ops {
     /* In a short-lived child: write a plan to FD; returns its exit status.
      * FORMER is the one that holds, in a gateway that runs, or NULL. */
     int (*plan)(void *ctx, int fd, const struct ld_plan *former);
+    /* In a child: execute the program anew; returns when that failed. */
+    void (*again)(void *ctx);
     /* In a worker: serve until told to stop; returns its exit status. */
     int (*work)(void *ctx, const struct ld_seat *seat);
 };
@@ -24,7 +26,8 @@ struct ld_plan *ld_supervisor_plan(const struct ld_supervisor_ops *ops,
                                    void *ctx, int *status);
 
 /* Bind what PLAN says, which is taken over, start its workers, and serve until
- * a signal says to stop.  SIGHUP has the plan made again.  Returns the exit
+ * a signal says to stop.  SIGHUP has the plan made again, SIGUSR2
+ * has another program take our place.  Returns the exit
  * status.  Takes SIGTERM, SIGINT, SIGQUIT, SIGHUP and SIGCHLD. */
 int ld_supervise(struct ld_plan *plan, const struct ld_supervisor_ops *ops,
                  void *ctx);

@@ -86,7 +86,7 @@ bool ld_supervisor_find_sockets(struct ld_supervisor *s, char *why, size_t size)
         if (known >= 0) {
             memcpy(to, &s->sockets[(uint32_t)known * s->slots],
                    s->slots * sizeof(int));
-        } else if (!ld_supervisor_bind(s, l, to)) {
+        } else if (!ld_supervisor_bind(s, l, to, 0)) {
             snprintf(why, size, "cannot listen on %s: %s", l->text,
                      strerror(errno));
             return false;

@@ -59,6 +59,7 @@ struct ld_supervisor {
     struct ld_plan *plan; /* that holds */
     uint32_t version;     /* its number, from 1 */
     struct ld_reload reload;
+    pid_t heir; /* that is to take our place, or 0 */
     const struct ld_supervisor_ops *ops;
     void *ctx;
     struct ld_log log;
@@ -87,9 +88,11 @@ double ld_supervisor_now(void);
  * drains, refuses clients from now on. */
 bool ld_supervisor_open(struct ld_supervisor *s);
 void ld_supervisor_close_listeners(struct ld_supervisor *s, bool all);
-/* Bind what L says: a socket for each slot into SOCKETS; false with errno. */
+/* Bind what L says, but the first COUNT of SOCKETS, which there are: a socket
+ * for each slot; false with errno. */
 bool ld_supervisor_bind(struct ld_supervisor *s,
-                        const struct ld_plan_listener *l, int *sockets);
+                        const struct ld_plan_listener *l, int *sockets,
+                        uint32_t count);
 void ld_supervisor_close(struct ld_supervisor *s);
 
 /* supervisor_worker.c */
@@ -107,8 +110,9 @@ void ld_supervisor_kill(struct ld_supervisor *s, struct ld_process *w,
 void ld_supervisor_stop(struct ld_supervisor *s);
 /* A child of this process gives up what is the supervisor's alone. */
 void ld_supervisor_leave(struct ld_supervisor *s);
-/* Let connections finish, then exit. */
-void ld_supervisor_drain(struct ld_supervisor *s);
+/* Let connections finish, then exit.  HANDED_OVER: others listen on the sockets
+ * from now on. */
+void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over);
 
 /* supervisor_change.c: find or make the sockets of the plan to come; false with
  * WHY.  Give W the new ones; close them; close those of plan P, which has gone,
@@ -120,9 +124,23 @@ void ld_supervisor_close_fresh(struct ld_supervisor *s);
 void ld_supervisor_close_former(struct ld_supervisor *s,
                                 const struct ld_plan *p, int *sockets);
 
+/* supervisor_upgrade.c */
+
+/* Start the program anew, to take our place. */
+void ld_supervisor_upgrade(struct ld_supervisor *s);
+void ld_supervisor_heir_died(struct ld_supervisor *s, int status);
+/* In that one: put the sockets for L that there are into SOCKETS: how many;
+ * nobody asks any more; all workers are ready: the former one may go. */
+uint32_t ld_supervisor_inherit(const struct ld_supervisor *s,
+                               const struct ld_plan_listener *l, int *sockets);
+void ld_supervisor_inherited(void);
+void ld_supervisor_take_over(void);
+
 /* supervisor_reload.c */
 
 void ld_supervisor_reload_init(struct ld_supervisor *s);
+/* Are all workers? */
+bool ld_supervisor_are_ready(const struct ld_supervisor *s);
 /* Have the config evaluated again; the worker in SLOT (0: nobody) is told what
  * came of it, as an answer to REQUEST.  DRY: it is only shown. */
 void ld_supervisor_reload(struct ld_supervisor *s, uint32_t slot,

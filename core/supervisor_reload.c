@@ -219,7 +219,7 @@ static void show(struct ld_supervisor *s)
     forget(s);
 }
 
-static bool are_ready(const struct ld_supervisor *s)
+bool ld_supervisor_are_ready(const struct ld_supervisor *s)
 {
     for (uint32_t i = 0; i < s->slots; i++)
         if (s->workers[i].state != LD_WORKER_READY)
@@ -371,7 +371,7 @@ void ld_supervisor_reload_tick(struct ld_supervisor *s, double now)
         return;
     if (s->phase != LD_SERVING)
         refuse(s, "the gateway is stopping");
-    else if (r->phase == LD_RELOAD_WAITING && are_ready(s))
+    else if (r->phase == LD_RELOAD_WAITING && ld_supervisor_are_ready(s))
         prepare(s);
     else if (now > r->deadline)
         refuse_late(s);

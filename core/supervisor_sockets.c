@@ -35,17 +35,19 @@ static void say_listening(const struct ld_supervisor *s,
 /* A socket for each slot: the first as if it were alone, so that a busy port
  * is an error. */
 bool ld_supervisor_bind(struct ld_supervisor *s,
-                        const struct ld_plan_listener *l, int *sockets)
+                        const struct ld_plan_listener *l, int *sockets,
+                        uint32_t count)
 {
     struct ld_address at = {l->family, l->host, l->path, l->port, l->mode};
     bool is_unix = l->family == AF_UNIX;
 
-    sockets[0] = ld_listener_bind(&at, l->backlog,
-                                  is_unix ? LD_PORT_OWN : LD_PORT_SHARED);
+    if (count == 0)
+        sockets[0] = ld_listener_bind(&at, l->backlog,
+                                      is_unix ? LD_PORT_OWN : LD_PORT_SHARED);
     if (sockets[0] < 0)
         return false;
     at.port = ld_listener_bound(sockets[0]);
-    for (uint32_t i = 1; i < s->slots; i++) {
+    for (uint32_t i = count && !is_unix ? count : 1; i < s->slots; i++) {
         sockets[i] = is_unix
                          ? sockets[0]
                          : ld_listener_bind(&at, l->backlog, LD_PORT_JOINED);
@@ -83,6 +85,16 @@ static int *descriptors(size_t count)
     return fds;
 }
 
+/* With the sockets that another program left us, if it did. */
+static bool open_listener(struct ld_supervisor *s, uint32_t i)
+{
+    const struct ld_plan_listener *l = &s->plan->listeners[i];
+    int *sockets = &s->sockets[i * s->slots];
+
+    return ld_supervisor_bind(s, l, sockets,
+                              ld_supervisor_inherit(s, l, sockets));
+}
+
 bool ld_supervisor_open(struct ld_supervisor *s)
 {
     s->sockets = descriptors((size_t)s->plan->listener_count * s->slots);
@@ -94,12 +106,12 @@ bool ld_supervisor_open(struct ld_supervisor *s)
         return false;
     }
     for (uint32_t i = 0; i < s->plan->listener_count; i++) {
-        if (ld_supervisor_bind(s, &s->plan->listeners[i],
-                               &s->sockets[i * s->slots]))
+        if (open_listener(s, i))
             continue;
         refuse(s, &s->plan->listeners[i]);
         return false;
     }
+    ld_supervisor_inherited();
     return true;
 }
 

@@ -59,6 +59,8 @@ static void take_ready(struct ld_supervisor *s, struct ld_process *w)
     ld_log(&s->log, LD_INFO, "worker started", "worker=%u pid=%d", w->slot,
            (int)w->pid);
     ld_arbiter_up(s->arbiter, w->slot);
+    if (ld_supervisor_are_ready(s))
+        ld_supervisor_take_over();
 }
 
 static uint32_t request_of(const uint8_t *p)
@@ -80,7 +82,7 @@ static void take(struct ld_supervisor *s, struct ld_process *w,
         return;
     case LD_CONTROL_DRAIN:
         if (s->phase == LD_SERVING)
-            ld_supervisor_drain(s);
+            ld_supervisor_drain(s, false);
         return;
     default:
         if (!ld_arbiter_take(s->arbiter, w->slot, p, n))

@@ -23,7 +23,7 @@ static void ignore_signal(int number)
  * on to programs that a handler in Lua starts. */
 static void leave_signals(const struct ld_supervisor *s)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP};
+    static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR2};
     struct sigaction action = {.sa_handler = ignore_signal,
                                .sa_flags = SA_RESTART};
 
@@ -239,6 +239,8 @@ void ld_supervisor_reap(struct ld_supervisor *s)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == s->reload.child)
             ld_supervisor_planned(s, status);
+        else if (pid == s->heir)
+            ld_supervisor_heir_died(s, status);
         for (uint32_t i = 0; i < s->slots; i++)
             if (s->workers[i].pid == pid)
                 buried(s, &s->workers[i], status);

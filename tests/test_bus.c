@@ -83,7 +83,7 @@ static void on_stop(void *ctx, bool now)
 }
 
 static const struct ld_bus_events events = {on_message, on_control, on_watch,
-                                            on_stop, NULL};
+                                            on_stop,    NULL,       NULL};
 
 static void say(struct party *p, const char *bytes, size_t n)
 {

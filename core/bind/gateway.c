@@ -193,6 +193,11 @@ static void on_stop(void *ctx, bool now)
         ld_gateway_stop(g);
 }
 
+static void on_leave(void *ctx)
+{
+    ld_gateway_leave_ports(((struct ld_gateway *)ctx)->vm);
+}
+
 static void on_socket(void *ctx, uint32_t listener, uint32_t slot, int fd)
 {
     ld_gateway_give(((struct ld_gateway *)ctx)->vm, listener, slot, fd);
@@ -201,8 +206,8 @@ static void on_socket(void *ctx, uint32_t listener, uint32_t slot, int fd)
 static enum ld_status take_seat(struct ld_gateway *g)
 {
     static const struct ld_bus_ops ops = {post, ask};
-    static const struct ld_bus_events events = {on_message, on_control,
-                                                on_watch, on_stop, on_socket};
+    static const struct ld_bus_events events = {
+        on_message, on_control, on_watch, on_stop, on_leave, on_socket};
     const struct ld_seat *seat = g->role.seat;
 
     g->role.bus = ld_bus_new(g->loop, seat, &g->log, &events, g);

@@ -33,5 +33,7 @@ void ld_control_to_lua(struct ld_vm *vm, const void *p, size_t n);
 /* Stop listening, for good. */
 void ld_gateway_close_ports(struct ld_vm *vm);
 void ld_gateway_free_ports(struct ld_vm *vm);
+/* The same, with those that stay while the gateway drains. */
+void ld_gateway_leave_ports(struct ld_vm *vm);
 
 #endif

@@ -384,6 +384,12 @@ void ld_gateway_close_ports(struct ld_vm *vm)
     }
 }
 
+void ld_gateway_leave_ports(struct ld_vm *vm)
+{
+    for (uint32_t i = 0; i < vm->port_count; i++)
+        close_port(vm->ports[i]);
+}
+
 void ld_gateway_free_ports(struct ld_vm *vm)
 {
     for (uint32_t i = 0; i < vm->port_count; i++)

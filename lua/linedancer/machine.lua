@@ -10,6 +10,7 @@ local errors = require "linedancer.errors"
 local log = require "linedancer.log"
 local mailbox = require "linedancer.mailbox"
 local migrate = require "linedancer.migrate"
+local pace = require "linedancer.pace"
 local park = require "linedancer.park"
 local raise, failure = require("linedancer.await").raise, require("linedancer.await").failure
 local release = require "linedancer.release"
@@ -213,22 +214,26 @@ local function closed(conn)
   release.run(conn, conn[2] or "done")
 end
 
--- Called again and again while the gateway drains, LEFT seconds before it gives up: tell each connection once, end
--- those that are between frames, and at last all.
+local function tell_to_drain(conn, left)
+  if conn[4] then return end
+  conn[4] = true
+  mailbox.drain(conn, left)
+end
+
+-- Called again and again while the gateway drains, LEFT seconds before it gives up: tell each connection once, end some
+-- of those that are between frames, and at last all.
 local function drain(left)
+  local idle = {}
   for _, conn in ipairs(core.conns()) do
-    local on_drain = conn.machine.on_drain
     if left <= 0 then
       conn:close "drain"
-    elseif on_drain then
-      if not conn[4] then
-        conn[4] = true
-        mailbox.drain(conn, left)
-      end
-    elseif core.is_idle(conn[1]) then
-      conn:close "drain"
+    elseif conn.machine.on_drain then
+      tell_to_drain(conn, left)
+    elseif pace.is_idle(conn) then
+      idle[#idle + 1] = conn
     end
   end
+  for i = 1, pace.share(#idle, left) do idle[i]:close "drain" end
 end
 
 core.boot { run = run, finish = finish, closed = closed, drain = drain }

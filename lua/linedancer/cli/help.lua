@@ -36,7 +36,8 @@ TEXTS.run = [[
 Usage: linedancer run CONFIG [--workers N] [--log-level LEVEL]
        linedancer run --listen ADDRESS --handler HANDLER [--option NAME=VALUE]... [--workers N] [--log-level LEVEL]
 
-Serve until SIGTERM or SIGINT, which let connections finish; a second one, or SIGQUIT, stops at once.
+Serve until SIGTERM or SIGINT, which let connections finish; a second one, or SIGQUIT, stops at once. SIGHUP loads the
+config and the handlers again. SIGUSR2 starts the program anew, which takes over the listening sockets, and then drains.
 --listen and --handler may be repeated in pairs; an --option belongs to the pair before it.
 
   --listen ADDRESS       127.0.0.1:7000, [::1]:7000, :7000 (all interfaces), unix:/run/x.sock; port 0 is any free one

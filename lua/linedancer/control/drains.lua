@@ -5,13 +5,13 @@ local gather = require "linedancer.control.gather"
 local gateway = require "linedancer.gateway"
 local log = require "linedancer.log"
 local mailbox = require "linedancer.mailbox"
+local pace = require "linedancer.pace"
 local suggest = require "linedancer.suggest"
 local tasks = require "linedancer.task"
 
 local M = {}
 
 local DEADLINE = 30 -- seconds, unless the request has one
-local TICK = 0.1    -- seconds between looks at who has become idle
 
 local function is_meant(part, args)
   return part.listener.name == args.listener or part.definition.name == args.handler
@@ -35,16 +35,14 @@ gather.on("drain.hold", function(args)
   return {}
 end)
 
--- End a share of those that are idle, so that their clients do not come back all at once: COUNT at most, LEFT seconds
--- before the end. How many are left.
+-- End a share of those that are idle. How many are open.
 gather.on("drain.step", function(args)
   local idle, open = {}, 0
   each_conn(args, function(conn)
     open = open + 1
-    if not conn.machine.on_drain and core.is_idle(conn[1]) then idle[#idle + 1] = conn end
+    if not conn.machine.on_drain and pace.is_idle(conn) then idle[#idle + 1] = conn end
   end)
-  local count = math.ceil(#idle * math.min(1, TICK / math.max(args.left / 2, TICK)))
-  for i = 1, count do idle[i]:close "drain" end
+  for i = 1, pace.share(#idle, args.left) do idle[i]:close "drain" end
   return { open = open }
 end)
 
@@ -108,10 +106,10 @@ function M.drain(request)
   gather.all("drain.hold", args)
   if request.cancel then return { cancelled = true } end
   log.info("draining", { listener = args.listener, handler = args.handler, seconds = args.deadline })
-  for step = 0, math.ceil(args.deadline / TICK) do
-    args.left = args.deadline - step * TICK
+  for step = 0, math.ceil(args.deadline / pace.TICK) do
+    args.left = args.deadline - step * pace.TICK
     if open_in((gather.all("drain.step", args))) == 0 then return { cut = {} } end
-    tasks.sleep(TICK)
+    tasks.sleep(pace.TICK)
   end
   return { cut = cut(args) }
 end

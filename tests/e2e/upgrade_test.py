@@ -1,0 +1,160 @@
+#!/usr/bin/python3
+"""Another program takes the place of one that serves: nobody is refused, what
+is under way is finished, and a failure changes nothing."""
+import os
+import pathlib
+import signal
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from support.client import ask, connect, read, read_all
+from support.control import Control
+from support.gateway import Gateway, until
+
+FRAMED = """
+local states = {}
+function states.frame(conn)
+  local size = conn:unpack "B"
+  if not size then return end
+  conn:write(conn:expect(size))
+  return "frame"
+end
+return { initial = "frame", states = states, timeouts = { 60 } }
+"""
+
+
+class Visitor(threading.Thread):
+    """Connects, asks and leaves, again and again; remembers what failed."""
+
+    def __init__(self, address):
+        super().__init__(daemon=True)
+        self.address, self.visits, self.refused = address, 0, 0
+        self.cut, self.stopped = 0, False
+
+    def run(self):
+        while not self.stopped:
+            try:
+                sock = connect(self.address)
+            except ConnectionRefusedError:
+                self.refused += 1
+                continue
+            with sock:
+                try:
+                    sock.sendall(b"\2hi")
+                    self.cut += read(sock, 2) != b"hi"
+                except ConnectionError:
+                    self.cut += 1
+            self.visits += 1
+
+
+class Upgrade(unittest.TestCase):
+    def start(self, thing):
+        self.addCleanup(thing.close)
+        return thing
+
+    def gateway(self, **config):
+        gateway = self.start(Gateway(
+            {"handler": FRAMED}, {"handler": FRAMED, "address": "unix:x.sock"},
+            workers=2, control="control.sock", **config))
+        self.heirs(gateway)
+        gateway.await_line("worker started", 1)
+        return gateway
+
+    def heirs(self, gateway):
+        """See to it that whoever takes its place is stopped in the end, before
+        the log, which it has as well, is awaited."""
+        def stop():
+            for match in gateway.matches(r"upgrade pid=(\d+)"):
+                try:
+                    os.kill(int(match.group(1)), signal.SIGQUIT)
+                except ProcessLookupError:
+                    pass
+        self.addCleanup(stop)
+
+    def upgrade(self, gateway, number=0):
+        """The process that takes its place, once it has."""
+        gateway.signal(signal.SIGUSR2)
+        pid = gateway.await_line(r"upgrade pid=(\d+)", number).group(1)
+        gateway.await_line("draining workers=2", number)
+        return int(pid)
+
+    def test_nobody_is_refused_and_what_is_under_way_is_finished(self):
+        gateway = self.gateway(drain=20)
+        visitors = [Visitor(gateway.address()) for _ in range(4)]
+        visitors.append(Visitor(str(gateway.directory / "x.sock")))
+        half = [self.start(connect(gateway.address())) for _ in range(8)]
+        for sock in half:
+            sock.sendall(b"\4ha")
+        control = self.start(Control(gateway))
+        until(lambda: len([c for c in control("conns")["conns"]
+                           if c["state"] == "frame" and c["unread"]]) == 8)
+        for visitor in visitors:
+            visitor.start()
+        until(lambda: all(v.visits > 10 for v in visitors))
+        heir = self.upgrade(gateway)
+        before = [v.visits for v in visitors]
+        until(lambda: all(v.visits > b + 50
+                          for v, b in zip(visitors, before)))
+        for visitor in visitors:
+            visitor.stopped = True
+            visitor.join(10)
+        visits = sum(v.visits for v in visitors)
+        refused = sum(v.refused for v in visitors)
+        cut = sum(v.cut for v in visitors)
+        print(f"{visits} visits, {refused} refused, {cut} cut", file=sys.stderr)
+        self.assertEqual((refused, cut), (0, 0))
+        for sock in half:
+            self.assertEqual(ask(sock, b"lf", 4), b"half")
+            self.assertEqual(read_all(sock), b"")  # it drains
+        self.assertEqual(gateway.process.wait(15), 0)
+        fresh = self.start(Control(gateway))
+        self.assertEqual({w["worker"] for w in fresh("status")["workers"]},
+                         {1, 2})
+        self.assertEqual(ask(self.start(connect(gateway.address())),
+                             b"\2hi", 2), b"hi")
+        os.kill(heir, signal.SIGTERM)
+        gateway.await_line("info  stopped", 1)
+        self.assertFalse(os.path.exists(gateway.directory / "x.sock"))
+
+    def test_one_that_cannot_start_changes_nothing(self):
+        gateway = self.gateway()
+        good = pathlib.Path(gateway.config).read_text()
+        pathlib.Path(gateway.config).write_text("return {")
+        gateway.signal(signal.SIGUSR2)
+        gateway.await_line("upgrade failed .*exit=1")
+        self.assertEqual(ask(self.start(connect(gateway.address())),
+                             b"\2hi", 2), b"hi")
+        pathlib.Path(gateway.config).write_text(good)
+        self.upgrade(gateway)
+        self.assertEqual(ask(self.start(connect(gateway.address())),
+                             b"\2hi", 2), b"hi")
+
+    def test_it_can_be_done_again_and_again(self):
+        gateway = self.gateway()
+        visitor = Visitor(gateway.address())
+        visitor.start()
+        heir = self.upgrade(gateway)
+        for number in range(1, 4):
+            os.kill(heir, signal.SIGUSR2)
+            heir = int(gateway.await_line(r"upgrade pid=(\d+)",
+                                          number).group(1))
+            gateway.await_line("draining workers=2", number)
+        visits = visitor.visits
+        until(lambda: visitor.visits > visits + 50)
+        visitor.stopped = True
+        visitor.join(10)
+        self.assertEqual((visitor.refused, visitor.cut), (0, 0))
+
+    def test_it_listens_where_the_config_says_now(self):
+        gateway = self.gateway()
+        path = pathlib.Path(gateway.config)
+        path.write_text(path.read_text().replace("x.sock", "y.sock"))
+        self.upgrade(gateway)
+        self.assertEqual(ask(self.start(connect(
+            str(gateway.directory / "y.sock"))), b"\2hi", 2), b"hi")
+
+
+if __name__ == "__main__":
+    unittest.main()
