@@ -11,7 +11,7 @@
 
 #include "seat.h"
 
-enum { LISTENERS_MAX = 4096, NUMBER_MAX = 32 };
+enum { FILES_MAX = 1 << 20, LISTENERS_MAX = 4096, NUMBER_MAX = 32 };
 
 /* What is left to read; P is NULL after something that is no plan. */
 struct reader {
@@ -118,6 +118,27 @@ static bool read_listener(struct reader *r, struct ld_plan_listener *l)
     return l->host && l->path && l->text && l->handler;
 }
 
+/* What the supervisor has no use for, and the paths of the files. */
+static enum ld_status read_files(struct reader *r, struct ld_plan *p)
+{
+    size_t len;
+    uint32_t count;
+
+    next(r, &len); /* the directory of the bundled handlers */
+    next(r, &len); /* the secret */
+    count = next_whole(r, FILES_MAX);
+    if (!r->p)
+        return LD_PROTOCOL;
+    p->files = calloc(count + 1, sizeof(*p->files));
+    if (!p->files)
+        return LD_NOMEM;
+    for (; p->file_count < count && r->p; p->file_count++) {
+        p->files[p->file_count] = next_text(r);
+        next(r, &len);
+    }
+    return r->p ? LD_OK : LD_PROTOCOL;
+}
+
 /* LD_OK, LD_PROTOCOL or LD_NOMEM. */
 static enum ld_status read_plan(struct reader *r, struct ld_plan *p)
 {
@@ -133,6 +154,7 @@ static enum ld_status read_plan(struct reader *r, struct ld_plan *p)
     known = ld_log_level(level);
     free(level);
     p->level = known < 0 ? LD_INFO : (enum ld_level)known;
+    p->watch = next_whole(r, 1);
     p->listener_count = next_whole(r, LISTENERS_MAX);
     if (!r->p)
         return LD_PROTOCOL;
@@ -142,7 +164,7 @@ static enum ld_status read_plan(struct reader *r, struct ld_plan *p)
     for (uint32_t i = 0; i < p->listener_count; i++)
         if (!read_listener(r, &p->listeners[i]))
             return LD_NOMEM;
-    return r->p ? LD_OK : LD_PROTOCOL;
+    return r->p ? read_files(r, p) : LD_PROTOCOL;
 }
 
 struct ld_plan *ld_plan_read(char *text, size_t size)
@@ -175,6 +197,9 @@ void ld_plan_free(struct ld_plan *p)
         free(p->listeners[i].text);
         free(p->listeners[i].handler);
     }
+    for (uint32_t i = 0; i < p->file_count; i++)
+        free(p->files[i]);
+    free(p->files);
     free(p->listeners);
     free(p->text);
     free(p);

@@ -1,8 +1,8 @@
 /* plan.h -- a config as data: what a supervisor needs to know of it.
  *
  * The text is made by lua/linedancer/plan.lua, a sequence of strings, each as
- * "LENGTH:BYTES,".  It also holds the files that workers load, which the
- * supervisor keeps and does not look at.
+ * "LENGTH:BYTES,".  It also holds the files that workers load, into which the
+ * supervisor does not look.
  */
 #ifndef LD_PLAN_H
 #define LD_PLAN_H
@@ -31,7 +31,10 @@ struct ld_plan {
     enum ld_level level;
     uint32_t listener_count;
     struct ld_plan_listener *listeners;
-    char *text; /* the whole, with the files */
+    bool watch; /* for changes of files */
+    uint32_t file_count;
+    char **files; /* their paths */
+    char *text;   /* the whole, with the files */
     size_t size;
 };
 

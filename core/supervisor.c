@@ -129,6 +129,7 @@ static void serve_once(struct ld_supervisor *s, struct pollfd *fds)
     fds[0] = (struct pollfd){.fd = s->signals, .events = POLLIN};
     fds[s->slots + 1] = (struct pollfd){.fd = s->reload.out, .events = POLLIN};
     fds[s->slots + 2] = (struct pollfd){.fd = s->reload.err, .events = POLLIN};
+    fds[s->slots + 3] = (struct pollfd){.fd = s->watch.fd, .events = POLLIN};
     for (uint32_t i = 0; i < s->slots; i++) {
         const struct ld_process *w = &s->workers[i];
 
@@ -136,7 +137,7 @@ static void serve_once(struct ld_supervisor *s, struct pollfd *fds)
         if (ld_outbox_waits(&w->outbox))
             fds[i + 1].events |= POLLOUT;
     }
-    if (poll(fds, s->slots + 3, (int)(wait_seconds(s) * 1000)) < 0)
+    if (poll(fds, s->slots + 4, (int)(wait_seconds(s) * 1000)) < 0)
         return;
     for (uint32_t i = 0; i < s->slots; i++) {
         struct ld_process *w = &s->workers[i];
@@ -148,6 +149,8 @@ static void serve_once(struct ld_supervisor *s, struct pollfd *fds)
     }
     if (fds[s->slots + 1].revents || fds[s->slots + 2].revents)
         ld_supervisor_reload_read(s);
+    if (fds[s->slots + 3].revents)
+        ld_supervisor_watch_read(s);
     if (fds[0].revents)
         read_signals(s);
 }
@@ -178,6 +181,7 @@ static void serve(struct ld_supervisor *s, struct pollfd *fds)
         now = ld_supervisor_now();
         ld_supervisor_tick(s, now);
         ld_supervisor_reload_tick(s, now);
+        ld_supervisor_watch_tick(s, now);
         if (s->phase != LD_SERVING && now >= s->deadline)
             kill_all(s);
         ld_supervisor_assign(s);
@@ -204,9 +208,10 @@ int ld_supervise(struct ld_plan *plan, const struct ld_supervisor_ops *ops,
                               .pid = getpid(),
                               .signals = -1,
                               .slots = plan->workers};
-    struct pollfd *fds = calloc(s.slots + 3, sizeof(*fds));
+    struct pollfd *fds = calloc(s.slots + 4, sizeof(*fds));
 
     ld_supervisor_reload_init(&s);
+    s.watch.fd = -1;
     s.log.level = plan->level;
     s.workers = calloc(s.slots, sizeof(*s.workers));
     s.arbiter = ld_arbiter_new(s.slots, ld_supervisor_pass_on, &s);
@@ -216,12 +221,15 @@ int ld_supervise(struct ld_plan *plan, const struct ld_supervisor_ops *ops,
     } else if (ld_supervisor_open(&s)) {
         s.status = 0;
         init_workers(&s);
+        ld_supervisor_watch(&s);
         serve(&s, fds);
         ld_log(&s.log, LD_INFO, "stopped", "%s", "");
     }
     ld_supervisor_close(&s);
     if (s.signals >= 0)
         close(s.signals);
+    if (s.watch.fd >= 0)
+        close(s.watch.fd);
     ld_arbiter_free(s.arbiter);
     free(s.workers);
     ld_plan_free(s.plan);

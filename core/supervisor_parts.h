@@ -53,12 +53,18 @@ struct ld_reload {
     int *sockets; /* of NEXT, as in struct ld_seat */
 };
 
+struct ld_watch {
+    int fd;     /* of inotify, or -1 */
+    double due; /* when to reload, as something has changed; 0: nothing has */
+};
+
 enum ld_supervisor_phase { LD_SERVING, LD_DRAINING, LD_STOPPING };
 
 struct ld_supervisor {
     struct ld_plan *plan; /* that holds */
     uint32_t version;     /* its number, from 1 */
     struct ld_reload reload;
+    struct ld_watch watch;
     pid_t heir; /* that is to take our place, or 0 */
     const struct ld_supervisor_ops *ops;
     void *ctx;
@@ -123,6 +129,11 @@ void ld_supervisor_send_sockets(struct ld_supervisor *s, struct ld_process *w);
 void ld_supervisor_close_fresh(struct ld_supervisor *s);
 void ld_supervisor_close_former(struct ld_supervisor *s,
                                 const struct ld_plan *p, int *sockets);
+
+/* supervisor_watch.c: watch the files of the plan that holds, if it says so. */
+void ld_supervisor_watch(struct ld_supervisor *s);
+void ld_supervisor_watch_read(struct ld_supervisor *s);
+void ld_supervisor_watch_tick(struct ld_supervisor *s, double now);
 
 /* supervisor_upgrade.c */
 

@@ -306,6 +306,7 @@ static void commit(struct ld_supervisor *s)
     r->next = NULL;
     r->sockets = NULL;
     s->log.level = s->plan->level;
+    ld_supervisor_watch(s);
     for (uint32_t i = 0; i < s->slots; i++)
         ld_supervisor_send(s, &s->workers[i], &order, 1);
     ld_supervisor_close_former(s, former, sockets);

@@ -3,7 +3,7 @@
 -- Handlers are found but not loaded: whether their options fit is for whoever loads them (gateway, check) to say.
 --
 --   file, base_dir, control (the path of a socket, or nil), workers (nil: one per processor), drain (seconds)
---   log = { level = }, path = { directory... }
+--   watch (boolean), log = { level = }, path = { directory... }
 --   limits = { turn =, frame =, output =, connections =, linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
 --                limits = as given, max_connections =, backlog = }... }
@@ -22,7 +22,7 @@ local function set(names)
   return known
 end
 
-local KEYS = set "workers limits listen control admin cluster path log drain"
+local KEYS = set "workers watch limits listen control admin cluster path log drain"
 local LISTEN_KEYS = set "handler options limits max_connections backlog tls name"
 LISTEN_KEYS[1] = true
 local LIMITS = {
@@ -168,6 +168,13 @@ local function seconds(value, path)
   return value
 end
 
+local function watch_of(given, workers)
+  if given == nil then return false end
+  typed(given, "boolean", "watch")
+  if given and workers == 0 then refuse("watch takes workers above 0; a single process reloads at SIGHUP") end
+  return given
+end
+
 local function control_of(given, base_dir)
   if given == nil or given == false then return nil end
   local where, message = address.parse("unix:" .. typed(given, "string", "control"), base_dir)
@@ -196,6 +203,7 @@ local function validate(given, base_dir, bundled)
   end
   local config = { base_dir = base_dir or "." }
   config.workers = workers_of(given.workers)
+  config.watch = watch_of(given.watch, config.workers)
   config.drain = seconds(given.drain == nil and 30 or given.drain, "drain")
   config.log = log_of(given.log)
   config.control = control_of(given.control, config.base_dir)

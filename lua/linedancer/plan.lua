@@ -1,10 +1,10 @@
 --- plan: a config as text for the supervisor, which knows no Lua, with the files that workers are to load.
 --
--- A sequence of strings, each as "LENGTH:BYTES,": workers ("auto": one per processor), drain, heartbeat, log level;
--- the number of listeners, and of each family, host, path, text, handler, port, backlog, the mode of a unix socket's
--- file (0: any), and 1 if it stays while the gateway drains; the directory of the bundled handlers; the secret of the
--- gateway (see linedancer.secret); the number of files, and of each its path and text. core/plan.c reads it up to the
--- listeners.
+-- A sequence of strings, each as "LENGTH:BYTES,": workers ("auto": one per processor), drain, heartbeat, log level, 1 to
+-- watch the files; the number of listeners, and of each family, host, path, text, handler, port, backlog, the mode of a
+-- unix socket's file (0: any), and 1 if it stays while the gateway drains; the directory of the bundled handlers; the
+-- secret of the gateway (see linedancer.secret); the number of files, and of each its path and text. core/plan.c reads
+-- it.
 local M = {}
 
 local function add(parts, value)
@@ -36,6 +36,7 @@ function M.encode(config, listeners, handlers, handlers_path, secret, files)
   add(parts, config.drain)
   add(parts, config.limits.heartbeat)
   add(parts, config.log.level)
+  add(parts, config.watch and 1 or 0)
   add(parts, #listeners)
   for i, listener in ipairs(listeners) do add_listener(parts, listener, handlers[i]) end
   add(parts, handlers_path)
@@ -58,7 +59,7 @@ function M.decode(text)
     at = start + length + 1
     return text:sub(start, start + length - 1)
   end
-  for _ = 1, 4 do take() end
+  for _ = 1, 5 do take() end
   for _ = 1, 9 * take() do take() end
   local handlers_path, secret, files = take(), take(), {}
   for _ = 1, tonumber(take()) do

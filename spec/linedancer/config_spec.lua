@@ -186,6 +186,13 @@ describe("a config", function()
     refused("control: address 'unix:", with("control = '" .. ("x"):rep(200) .. "'"))
   end)
 
+  it("watches files when told, and has processes to reload them in", function()
+    assert.is_false(with "".watch)
+    assert.is_true(with "watch = true, workers = 1".watch)
+    refused("watch takes workers above 0", with "watch = true, workers = 0")
+    refused("watch must be a boolean, not 1", with "watch = 1")
+  end)
+
   it("refuses admin and cluster as not available", function()
     refused("admin: the admin listener is not available in this build", with "admin = ':9180'")
     refused("cluster: clustering is not available in this build", with "cluster = 'nats://x:4222'")

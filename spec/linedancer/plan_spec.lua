@@ -10,7 +10,7 @@ describe("plan", function()
   }
 
   it("is a sequence of strings that any language can read", function()
-    assert.equal("1:2,2:30,4:0.25,4:warn,1:2,"
+    assert.equal("1:2,2:30,4:0.25,4:warn,1:0,1:2,"
       .. "4:ipv4,9:127.0.0.1,0:,14:127.0.0.1:7000,4:echo,4:7000,1:5,1:0,1:0,"
       .. "4:unix,0:,6:/run/x,11:unix:/run/x,4:line,1:0,4:1024,1:0,1:0,"
       .. "5:/here,3:a,1,1:2,1:a,0:,1:b,5:x,3:y,",

@@ -169,6 +169,28 @@ class Reload(Case):
                 gateway.signal(signal.SIGHUP)
                 gateway.await_line("reload refused")
 
+    def test_files_are_watched(self):
+        gateway = self.gateway(watch=True)
+        client = self.client(gateway)
+        for number, word in enumerate(("two", "three"), 2):
+            part = gateway.directory / "words/word.lua"
+            if number == 2:
+                part.write_text(f"return '{word}'")
+            else:  # as editors do
+                fresh = gateway.directory / "words/word.lua.new"
+                fresh.write_text(f"return '{word}'")
+                fresh.rename(part)
+            gateway.await_line(f"reloaded version={number}")
+            until(lambda: self.control.versions() == {number: 1})
+            client.sendall(b"a\n")
+            self.assertEqual(read_line(client).split()[0], word.encode())
+        part.write_text("return (")
+        gateway.await_line("reload refused")
+        (gateway.directory / "notes.txt").write_text("nothing of ours")
+        part.write_text("return 'four'")
+        gateway.await_line("reloaded version=4")
+        self.assertEqual(gateway.count("reloaded"), 3)
+
     def test_a_worker_that_dies_comes_back_with_the_version_that_holds(self):
         gateway = self.gateway()
         self.say(gateway, "two")
