@@ -2,7 +2,7 @@
 --
 -- Reads arguments and words messages; what it cannot do itself it asks of HOST, a table of
 --
---   version, handlers_path (the bundled handlers), out(text), err(text)
+--   version, handlers_path (the bundled handlers), out(text), flush(), err(text)
 --   space() -> where a version of the code lives (see linedancer.handler.space)
 --   run(config, space, read) -> exit code; read(space) reads the config again
 --   remote(path, none, say, fn) -> exit code: see linedancer.control.client

@@ -3,7 +3,7 @@
 -- Handlers are found but not loaded: whether their options fit is for whoever loads them (gateway, check) to say.
 --
 --   file, base_dir, control (the path of a socket, or nil), workers (nil: one per processor), drain (seconds)
---   watch (boolean), log = { level = }, path = { directory... }
+--   watch (boolean), retire (seconds, or nil), log = { level = }, path = { directory... }
 --   limits = { turn =, frame =, output =, connections =, linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
 --                limits = as given, max_connections =, backlog = }... }
@@ -22,7 +22,7 @@ local function set(names)
   return known
 end
 
-local KEYS = set "workers watch limits listen control admin cluster path log drain"
+local KEYS = set "workers watch retire limits listen control admin cluster path log drain"
 local LISTEN_KEYS = set "handler options limits max_connections backlog tls name"
 LISTEN_KEYS[1] = true
 local LIMITS = {
@@ -204,6 +204,7 @@ local function validate(given, base_dir, bundled)
   local config = { base_dir = base_dir or "." }
   config.workers = workers_of(given.workers)
   config.watch = watch_of(given.watch, config.workers)
+  config.retire = given.retire and shape.positive(given.retire, "retire") or nil
   config.drain = seconds(given.drain == nil and 30 or given.drain, "drain")
   config.log = log_of(given.log)
   config.control = control_of(given.control, config.base_dir)

@@ -33,7 +33,7 @@ local function perform(conn, request)
   local command = commands[request.command]
   if not command then return nil, suggest.unknown("command", request.command, suggest.keys(commands)) end
   log.debug("control", { conn = conn.id, command = request.command })
-  local ok, result, problem = xpcall(command, debug.traceback, request)
+  local ok, result, problem = xpcall(command, debug.traceback, request, conn)
   if not ok then return nil, result end
   return result, problem
 end

@@ -3,6 +3,7 @@
 -- The same config goes through here three times when there are workers: once in a process that only looks whether it is
 -- good, and describes it to the supervisor (gateway/load), and once in each worker. What takes the place of a config
 -- that is served is loaded beside it, in a space of its own: prepare() and commit().
+local alarm = require "linedancer.alarm"
 local api = require "linedancer.api"
 local load = require "linedancer.gateway.load"
 local log = require "linedancer.log"
@@ -140,8 +141,8 @@ end
 local function states_in_use(former)
   local counts = {}
   for _, conn in ipairs(core.conns()) do
-    local state = conn.machine.key == former.key and (conn.machine == former or conn.machine.successor == former)
-      and conn.state
+    local machine = conn.machine.base or conn.machine -- that of one that is traced is its own
+    local state = (machine == former or machine.successor == former) and conn.state
     if state then counts[state] = (counts[state] or 0) + 1 end
   end
   return counts
@@ -201,6 +202,13 @@ local function switch(part, index)
   if not ok then log.error(message) end
 end
 
+-- End the connections that have been on code older than VERSION for as long as the config allows.
+local function retire(version)
+  for _, conn in ipairs(core.conns()) do
+    if conn.version < version then conn:close "retired" end
+  end
+end
+
 --- What prepare() has got ready is so, from now on. Its connections move as linedancer.migrate says. Returns nil, or
 -- what a handler's start() raised, which changes nothing.
 function M.commit(ready)
@@ -217,6 +225,7 @@ function M.commit(ready)
   for _, conn in ipairs(core.conns()) do
     if conn.machine.successor then tell(W, conn[1], MAIL) end
   end
+  if ready.config.retire then alarm.set(ready.config.retire, retire, ready.version) end
   versions.sweep()
   return message
 end

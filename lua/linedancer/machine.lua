@@ -46,6 +46,7 @@ function M.new(definition, options, limits, listener, version)
     }
     timeouts[index] = definition.timeouts[name] or {}
   end
+  machine.timeouts = timeouts
   machine.handle = core.machine {
     class = class.new(machine, methods, facts, "conn"), timeouts = timeouts,
     frame = limits.frame, output = limits.output, linger = limits.linger, watches_end = machine.on_close ~= nil,

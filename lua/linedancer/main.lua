@@ -80,6 +80,7 @@ return function(argv)
     remote = function(...) return require("linedancer.control.client").run(...) end,
     lines = function() return io.stdin:lines() end,
     out = function(text) io.stdout:write(text) end,
+    flush = function() io.stdout:flush() end,
     err = function(text) io.stderr:write(text) end,
   })
 end

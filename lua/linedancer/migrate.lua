@@ -54,10 +54,15 @@ local function outcome(name, ok, chosen, ...)
   return chosen, nil, { chosen, ... }
 end
 
+--- Is there newer code that CONN would move to at a transition? For loops within a state, which keep it from that.
+function M.is_stale(conn)
+  local successor = conn.machine.successor
+  return successor and rawget(conn, 12) ~= successor or false
+end
+
 --- May CONN, which waits, move at once?
 function M.may_move(conn)
-  local successor = conn.machine.successor
-  return successor and rawget(conn, 12) ~= successor and not rawget(conn, 11) and core.is_fresh(conn[1])
+  return M.is_stale(conn) and not rawget(conn, 11) and core.is_fresh(conn[1])
 end
 
 --- CONN, of MACHINE, is about to enter state NAME: have it do so in the successor, unless its upgrade fails. CALL_HOOK

@@ -1,10 +1,10 @@
 --- plan: a config as text for the supervisor, which knows no Lua, with the files that workers are to load.
 --
--- A sequence of strings, each as "LENGTH:BYTES,": workers ("auto": one per processor), drain, heartbeat, log level, 1 to
--- watch the files; the number of listeners, and of each family, host, path, text, handler, port, backlog, the mode of a
--- unix socket's file (0: any), and 1 if it stays while the gateway drains; the directory of the bundled handlers; the
--- secret of the gateway (see linedancer.secret); the number of files, and of each its path and text. core/plan.c reads
--- it.
+-- A sequence of strings, each as "LENGTH:BYTES,": workers ("auto": one per processor), drain, heartbeat, log level, 1
+-- if files are watched; the number of listeners, and of each family, host, path, text, handler, port, backlog, the mode
+-- of a unix socket's file (0: any), and 1 if it stays while the gateway drains; the directory of the bundled handlers;
+-- the secret of the gateway (see linedancer.secret); the number of files, and of each its path and text. core/plan.c
+-- reads it.
 local M = {}
 
 local function add(parts, value)

@@ -25,6 +25,7 @@ function M.sweep()
   for _, machine in ipairs(machines) do
     if (machine.successor or machine.retired) and core.users(machine.handle) == 0 then
       core.forget_machine(machine.handle)
+      machine.forgotten = true
     else
       kept[#kept + 1] = machine
     end

@@ -193,6 +193,12 @@ describe("a config", function()
     refused("watch must be a boolean, not 1", with "watch = 1")
   end)
 
+  it("ends who is on old code when told", function()
+    assert.is_nil(with "".retire)
+    assert.equal(60, with "retire = 60".retire)
+    refused("retire must be", with "retire = 0")
+  end)
+
   it("refuses admin and cluster as not available", function()
     refused("admin: the admin listener is not available in this build", with "admin = ':9180'")
     refused("cluster: clustering is not available in this build", with "cluster = 'nats://x:4222'")

@@ -196,6 +196,86 @@ class Asking(Case):
         self.fail("no worker answers")
 
 
+class Tracing(Case):
+    def trace(self, gateway, client, **arguments):
+        """A control connection that traces CLIENT, and its events so far."""
+        peer = "%s:%d" % client.getsockname()
+        conn = until(lambda: self.control("conns", peer=peer)["conns"])[0]["id"]
+        tracer = self.start(Control(gateway))
+        tracer.sock.sendall(json.dumps({
+            "command": "trace", "conn": conn, **arguments}).encode() + b"\n")
+        first = json.loads(tracer.file.readline())
+        self.assertEqual(first["event"]["what"], "state")
+        return conn, tracer
+
+    def events(self, tracer, count):
+        events = []
+        for _ in range(count):
+            event = json.loads(tracer.file.readline())["event"]
+            events.append([event["what"]] + event["values"])
+        return events
+
+    def test_it_shows_what_a_connection_does_and_costs_others_nothing(self):
+        gateway = self.gateway()
+        # One on each worker, as the tracer is on one of them.
+        for client in [self.client(gateway) for _ in range(4)]:
+            ask(client, b"before\n")
+            other = self.client(gateway)
+            conn, tracer = self.trace(gateway, client)
+            ask(other, b"other\n")
+            ask(client, b"read already\n")
+            self.assertEqual(self.events(tracer, 2), [
+                ["write", '"read already"', '"\\n"'], ["state", '"line"']])
+            client.sendall(b"he")
+            ask(client, b"llo\0\n", 7)
+            self.assertEqual(self.events(tracer, 3), [
+                ["read_line", "0x68656c6c6f00"],
+                ["write", "0x68656c6c6f00", '"\\n"'],
+                ["state", '"line"']])
+            self.assertIn("traced already", self.refused("trace", conn=conn))
+            client.close()
+            self.assertEqual(self.events(tracer, 2),
+                             [["read_line", "nil"], ["closed", '"done"']])
+            self.assertEqual(json.loads(tracer.file.readline())["result"], 8)
+
+    def test_bytes_may_be_hidden_and_it_ends_in_time(self):
+        gateway = self.gateway()
+        client = self.client(gateway)
+        conn, tracer = self.trace(gateway, client, hidden=True, seconds=0.5)
+        ask(client, b"secret\nsecret\n")
+        self.assertEqual(self.events(tracer, 4), [
+            ["write", "<6 bytes>", "<1 bytes>"], ["state", "<4 bytes>"],
+            ["read_line", "<6 bytes>"], ["write", "<6 bytes>", "<1 bytes>"]])
+        self.events(tracer, 1)
+        self.assertTrue(json.loads(tracer.file.readline())["ok"])
+        ask(client, b"on\n")
+        self.assertEqual(len(self.control("conns")["conns"]), 1)
+        self.trace(gateway, client)  # and can begin again
+        self.assertIn("no connection", self.refused("trace", conn="9.9.9.9"))
+        self.assertIn("above 0", self.refused("trace", conn=conn, seconds=0))
+
+    def test_one_that_moves_to_newer_code_is_traced_no_more(self):
+        gateway = self.gateway()
+        client = self.client(gateway)
+        ask(client, b"a\n")
+        _, tracer = self.trace(gateway, client)
+        gateway.write("handler1.lua", LINE.replace(
+            'conn:write(line', 'conn:write("new ", line'))
+        self.control("reload")
+        ask(client, b"b\n", 6)
+        self.assertEqual(self.events(tracer, 1), [["moved", 2]])
+
+    def test_the_program_shows_it(self):
+        gateway = self.gateway()
+        client = self.client(gateway)
+        ask(client, b"a\n")
+        conn = self.control("conns")["conns"][0]["id"]
+        told = run("trace", conn, "--for", "0.3", "--control",
+                   self.control.path)
+        self.assertRegex(told.stdout, r"^ +[0-9.]+  state +\"line\"\n"
+                         "1 events\n$")
+
+
 class Draining(Case):
     def test_a_listener_drains_and_comes_back(self):
         gateway = self.gateway(LINE, "echo")

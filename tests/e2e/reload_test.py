@@ -169,6 +169,31 @@ class Reload(Case):
                 gateway.signal(signal.SIGHUP)
                 gateway.await_line("reload refused")
 
+    def test_who_stays_on_old_code_is_told_and_ended_in_time(self):
+        loop = TALK.replace("local line = conn:read_line()", """
+  if conn.loops then
+    for line in conn:lines() do
+      conn:write(tostring(conn:stale()), " ", line, "\\n")
+    end
+  end
+  local line = conn:read_line()
+  conn.loops = true""")
+        gateway = self.gateway(handler=loop, retire=1)
+        client = self.client(gateway)
+        client.sendall(b"a\n")
+        read_line(client)
+        client.sendall(b"b\n")
+        self.assertEqual(read_line(client), b"false b\n")
+        self.say(gateway, "two")
+        self.control("reload")
+        until(lambda: self.control("versions")["versions"][-1]["version"] == 2)
+        client.sendall(b"c\n")
+        self.assertEqual(read_line(client), b"true c\n")
+        fresh = self.client(gateway)
+        self.assertEqual(client.recv(1), b"")  # a second later
+        fresh.sendall(b"d\n")
+        self.assertEqual(read_line(fresh), b"two d 1 -\n")
+
     def test_files_are_watched(self):
         gateway = self.gateway(watch=True)
         client = self.client(gateway)

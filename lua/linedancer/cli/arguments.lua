@@ -122,13 +122,15 @@ local REMOTE = {
   set = { words = { "name", "value" }, numbers = { value = true } },
   drain = { words = { "target?" }, options = { deadline = "number", cancel = "flag" } },
   call = { words = { "handler", "name", "args..." } },
+  trace = { words = { "conn" }, options = { seconds = "number", hidden = "flag" } },
   console = { words = {}, options = { worker = "number" } },
 }
 
 M.REMOTE = REMOTE
 
-local FLAGS = { ["--json"] = true, ["--cancel"] = true, ["--dry-run"] = true }
-local RENAMED = { ["dry-run"] = "dry" }
+local FLAGS = { ["--json"] = true, ["--cancel"] = true, ["--dry-run"] = true, ["--hidden"] = true }
+local SPELLED = { dry = "dry-run", seconds = "for" }
+local RENAMED = { ["dry-run"] = "dry", ["for"] = "seconds" }
 
 local function number_of(name, text)
   local number = tonumber(text)
@@ -154,7 +156,7 @@ end
 
 local function options_of(spec)
   local names = { "--config", "--control", "--help", "--json" }
-  for name in pairs(spec.options or {}) do names[#names + 1] = "--" .. (name == "dry" and "dry-run" or name) end
+  for name in pairs(spec.options or {}) do names[#names + 1] = "--" .. (SPELLED[name] or name) end
   table.sort(names)
   return names
 end

@@ -21,6 +21,7 @@ Of a gateway that runs, by its control socket:
   reload    load the config and the handlers again
   drain     have connections finish
   kill      end a connection
+  trace     what a connection does
   call      a handler's own command
   loglevel  log more, or less
   set       a limit
@@ -154,6 +155,18 @@ Usage: linedancer kill CONN [--control PATH | --config CONFIG] [--json]
 End the connection with the id CONN, as `conns` lists it.
 ]] .. FINDING .. [[
 Example: linedancer kill 1.1.12.3
+]]
+
+TEXTS.trace = [[
+Usage: linedancer trace CONN [--for SECONDS] [--hidden] [--control PATH | --config CONFIG] [--json]
+
+Show what the connection with the id CONN does: the states that it enters, what its reads return, and what it writes,
+until it ends or moves to newer code. Other connections are not slowed.
+
+  --for SECONDS    at most so long (60)
+  --hidden         do not show bytes, only how many they are
+]] .. FINDING .. [[
+Example: linedancer trace 1.1.12.3 --for 10
 ]]
 
 TEXTS.call = [[

@@ -101,6 +101,15 @@ function show.eval(result)
   return table.concat(lines)
 end
 
+function show.trace(count) return ("%d events\n"):format(count) end
+
+-- An event of a trace: when, what, and with what values.
+local function event_of(event)
+  local parts = {}
+  for i, value in ipairs(event.values) do parts[i] = tostring(value) end
+  return ("%10.3f  %-10s %s\n"):format(event.at, event.what, table.concat(parts, " "))
+end
+
 local function text_of(command, result)
   if show[command] then return show[command](result) end
   if type(result) == "table" then return json.encode(result) .. "\n" end
@@ -116,7 +125,10 @@ end
 function M.ask(path, request, as_json, host)
   local function say(message) host.err(("linedancer: %s\n"):format(message)) end
   return host.remote(path, NONE, say, function(ask)
-    local result, problem = ask(request)
+    local result, problem = ask(request, function(event)
+      host.out(as_json and json.encode(event) .. "\n" or event_of(event))
+      host.flush()
+    end)
     if result == nil then
       say(problem)
       return REFUSED

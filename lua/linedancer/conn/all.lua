@@ -2,6 +2,7 @@
 local channel = require "linedancer.channel"
 local conns = require "linedancer.conn"
 local id = require "linedancer.id"
+local migrate = require "linedancer.migrate"
 local tasks = require "linedancer.task"
 local topic = require "linedancer.topic"
 require "linedancer.conn.relay"
@@ -10,6 +11,7 @@ local methods, facts = conns.methods, conns.facts
 
 methods.spawn, methods.join, methods.timer = tasks.of_conn.spawn, tasks.of_conn.join, tasks.of_conn.timer
 methods.subscribe, methods.unsubscribe = topic.subscribe, topic.unsubscribe
+methods.stale = migrate.is_stale
 methods.follow, methods.unfollow, methods.following = channel.follow, channel.unfollow, channel.following
 
 --- A text by which it can be sent to, in all workers; no other connection of the gateway's life has the same.

@@ -1,19 +1,23 @@
 --- control/commands: what can be asked of a gateway that runs, by name.
 --
--- Each is a function of the request, whose fields are its arguments. It returns the result, or nil and why not, and may
--- wait. Commands that ask all workers report those that do not answer as `problems`.
+-- Each is a function of the request, whose fields are its arguments, and the connection it came by. It returns the
+-- result, or nil and why not, and may wait. Commands that ask all workers report those that do not answer as
+-- `problems`.
 local config = require "linedancer.config"
 local core = require("linedancer.api").core
 local drains = require "linedancer.control.drains"
 local gateway = require "linedancer.gateway"
 local gather = require "linedancer.control.gather"
+local json = require "linedancer.json"
 local reload = require "linedancer.reload"
 local suggest = require "linedancer.suggest"
+local trace = require "linedancer.control.trace"
 require "linedancer.control.facts"
 
 local M = {}
 
 local CONNS = 1000 -- unless the request has a limit
+local TRACE, TRACE_MAX = 60, 3600 -- seconds
 local began = os.time()
 
 local function is(value, kind, name)
@@ -161,6 +165,19 @@ function M.call(request)
   end
   local result = command(unpack(request.args or {}))
   return result == nil and true or result
+end
+
+--- trace: what the connection whose id is conn does, for seconds (60, at most 3600): a line { "event": ... } for each
+-- thing, see control/trace, and at last how many there were. hidden: without showing bytes.
+function M.trace(request, conn)
+  local ok, problem = check(request, { conn = "string", seconds = "number", hidden = "boolean" })
+  if not ok then return nil, problem end
+  if not request.conn then return nil, "conn is missing: the id of a connection, as conns gives it" end
+  local seconds = request.seconds or TRACE
+  if not (seconds > 0 and seconds <= TRACE_MAX) then return nil, "seconds must be above 0, at most " .. TRACE_MAX end
+  return trace.run(conn, { id = request.conn, seconds = seconds, hidden = request.hidden }, function(event)
+    conn:write(json.encode { event = event }, "\n")
+  end)
 end
 
 --- eval: what the Lua in code returns, as texts: in each worker, or in that of the slot worker.

@@ -64,7 +64,7 @@ end
 --- What is different in CONFIG, loaded from the texts IS by path, from FORMER, loaded from WAS: an array of texts.
 function M.of(former, config, was, is)
   local changes = {}
-  for _, key in ipairs { "drain", "limits", "log", "path", "control" } do
+  for _, key in ipairs { "drain", "limits", "log", "path", "control", "watch", "retire" } do
     if not same(former[key], config[key]) then changes[#changes + 1] = key .. " changed" end
   end
   add_listeners(changes, former, config)
