@@ -36,6 +36,7 @@ enum ld_control {
     LD_CONTROL_SOCKET = 'k',  /* listener:u16, from 0, slot:u16, and the socket:
                                  of the config to come */
     LD_CONTROL_PREPARE = 'V', /* version:u32, with that plan; 0: only look */
+    LD_CONTROL_TRIAL = 'T',   /* share:u16, of 1000 new connections: try it */
     LD_CONTROL_COMMIT = 'C',  /* it is so */
     LD_CONTROL_ABORT = 'X',   /* it is not to be */
     LD_CONTROL_RELOADED = 'B', /* request:u32 version:u32 text:s2; version 0: it
@@ -44,7 +45,9 @@ enum ld_control {
     LD_CONTROL_READY = 'r',
     LD_CONTROL_REGISTER = 'R',   /* request:u32 take:u8 name:s2 id:s2 */
     LD_CONTROL_UNREGISTER = 'U', /* name:s2 id:s2 */
-    LD_CONTROL_RELOAD = 'L',     /* request:u32 dry:u8 */
+    LD_CONTROL_RELOAD = 'L',     /* request:u32 dry:u8 share:u16 seconds:u32; a
+                                    share     above 0: try it for so long first */
+    LD_CONTROL_JUDGE = 'J',      /* good:u8 text: what came of the trial */
     LD_CONTROL_PREPARED = 'v'    /* version:u32 ok:u8 text:s2 */
 };
 

@@ -81,7 +81,7 @@ static void heed_signal(struct ld_supervisor *s, uint32_t number, pid_t sender)
 {
     switch (number) {
     case SIGCHLD: ld_supervisor_reap(s); break;
-    case SIGHUP: ld_supervisor_reload(s, 0, 0, false); break;
+    case SIGHUP: ld_supervisor_reload(s, &(struct ld_wish){0}); break;
     case SIGUSR2: ld_supervisor_upgrade(s); break;
     case SIGQUIT: stop_at_once(s); break;
     default: /* SIGTERM, SIGINT */

@@ -36,15 +36,23 @@ struct ld_text_of {
 
 enum ld_reload_phase {
     LD_RELOAD_NONE,
-    LD_RELOAD_PLANNING, /* a child evaluates the config */
-    LD_RELOAD_WAITING,  /* until all workers are ready */
-    LD_RELOAD_PREPARING /* they load it */
+    LD_RELOAD_PLANNING,  /* a child evaluates the config */
+    LD_RELOAD_WAITING,   /* until all workers are ready */
+    LD_RELOAD_PREPARING, /* they load it */
+    LD_RELOAD_TRYING     /* some new connections have it */
+};
+
+/* What is wanted of a reload: the worker in SLOT (0: nobody) is told what came
+ * of it, as an answer to REQUEST.  DRY: it is only shown. */
+struct ld_wish {
+    uint32_t slot, request;
+    bool dry;
+    uint32_t share, seconds; /* of a trial, in thousandths; share 0: none */
 };
 
 struct ld_reload {
     enum ld_reload_phase phase;
-    uint32_t slot, request; /* who asked; slot 0: a signal */
-    bool dry;
+    struct ld_wish wish;
     pid_t child;
     int out, err; /* what it writes, a plan, and what it says */
     struct ld_text_of text, words;
@@ -152,10 +160,10 @@ void ld_supervisor_take_over(void);
 void ld_supervisor_reload_init(struct ld_supervisor *s);
 /* Are all workers? */
 bool ld_supervisor_are_ready(const struct ld_supervisor *s);
-/* Have the config evaluated again; the worker in SLOT (0: nobody) is told what
- * came of it, as an answer to REQUEST.  DRY: it is only shown. */
-void ld_supervisor_reload(struct ld_supervisor *s, uint32_t slot,
-                          uint32_t request, bool dry);
+/* Have the config evaluated again. */
+void ld_supervisor_reload(struct ld_supervisor *s, const struct ld_wish *w);
+/* The trial is over: it is GOOD, or WHY not. */
+void ld_supervisor_judge(struct ld_supervisor *s, bool good, const char *why);
 /* The child that evaluates it has something to say, or has ended. */
 void ld_supervisor_reload_read(struct ld_supervisor *s);
 void ld_supervisor_planned(struct ld_supervisor *s, int status);

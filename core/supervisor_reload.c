@@ -23,6 +23,8 @@ enum {
     PIECE = LD_CONTROL_MAX - 1
 };
 
+static const double TRIAL_SPARE = 10; /* seconds after its end */
+
 /* Seconds for the child to evaluate the config, and for the workers to be ready
  * and to prepare: time for some heartbeats. */
 static double patience(const struct ld_supervisor *s)
@@ -45,23 +47,22 @@ static void answer(struct ld_supervisor *s, uint32_t version, const char *text)
     size_t len = strnlen(text, TEXT_MAX);
     uint8_t m[LD_CONTROL_MAX] = {LD_CONTROL_RELOADED};
 
-    if (r->slot == 0)
+    if (r->wish.slot == 0)
         return;
-    put(m + 1, r->request, 4);
+    put(m + 1, r->wish.request, 4);
     put(m + 5, version, 4);
     put(m + 9, len, 2);
     memcpy(m + 11, text, len);
-    ld_supervisor_send(s, &s->workers[r->slot - 1], m, 11 + len);
+    ld_supervisor_send(s, &s->workers[r->wish.slot - 1], m, 11 + len);
 }
 
 /* What can be said to one who asks while another reload is under way. */
-static void answer_at_once(struct ld_supervisor *s, uint32_t slot,
-                           uint32_t request, const char *text)
+static void answer_at_once(struct ld_supervisor *s, const struct ld_wish *w,
+                           const char *text)
 {
     struct ld_reload under_way = s->reload;
 
-    s->reload.slot = slot;
-    s->reload.request = request;
+    s->reload.wish = *w;
     answer(s, 0, text);
     s->reload = under_way;
     ld_log(&s->log, LD_WARN, "reload refused", "why=\"%s\"", text);
@@ -94,7 +95,7 @@ static void refuse(struct ld_supervisor *s, const char *why)
 
     ld_log(&s->log, LD_FAULT, "reload refused", "why=\"%s\"", why);
     answer(s, 0, why);
-    if (s->reload.phase == LD_RELOAD_PREPARING)
+    if (s->reload.phase >= LD_RELOAD_PREPARING)
         for (uint32_t i = 0; i < s->slots; i++)
             ld_supervisor_send(s, &s->workers[i], &abort, 1);
     if (s->reload.child > 0)
@@ -114,21 +115,18 @@ static void run_child(struct ld_supervisor *s, const int out[2],
     exit(s->ops->plan(s->ctx, out[1], s->plan));
 }
 
-void ld_supervisor_reload(struct ld_supervisor *s, uint32_t slot,
-                          uint32_t request, bool dry)
+void ld_supervisor_reload(struct ld_supervisor *s, const struct ld_wish *w)
 {
     struct ld_reload *r = &s->reload;
     int out[2] = {-1, -1}, err[2] = {-1, -1};
 
     if (s->phase != LD_SERVING || r->phase) {
-        answer_at_once(s, slot, request,
+        answer_at_once(s, w,
                        r->phase ? "another reload is under way"
                                 : "the gateway is stopping");
         return;
     }
-    r->slot = slot;
-    r->request = request;
-    r->dry = dry;
+    r->wish = *w;
     if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0)
         r->child = fork();
     else
@@ -213,8 +211,8 @@ static void send_all(struct ld_supervisor *s, struct ld_process *w,
 /* The one who asked looks at the plan, and says what it would change. */
 static void show(struct ld_supervisor *s)
 {
-    if (s->reload.slot)
-        send_all(s, &s->workers[s->reload.slot - 1], 0);
+    if (s->reload.wish.slot)
+        send_all(s, &s->workers[s->reload.wish.slot - 1], 0);
     answer(s, s->version, "");
     forget(s);
 }
@@ -283,7 +281,7 @@ void ld_supervisor_planned(struct ld_supervisor *s, int status)
         snprintf(why, sizeof(why), "workers: %u instead of %u takes a restart",
                  r->next->workers, s->slots);
         refuse(s, why);
-    } else if (r->dry) {
+    } else if (r->wish.dry) {
         show(s);
     } else {
         r->phase = LD_RELOAD_WAITING;
@@ -317,6 +315,34 @@ static void commit(struct ld_supervisor *s)
     forget(s);
 }
 
+/* Some of the clients that come are for the new version; somebody will say what
+ * came of it. */
+static void try_out(struct ld_supervisor *s)
+{
+    struct ld_reload *r = &s->reload;
+    uint8_t m[3] = {LD_CONTROL_TRIAL};
+
+    put(m + 1, r->wish.share, 2);
+    for (uint32_t i = 0; i < s->slots; i++)
+        ld_supervisor_send(s, &s->workers[i], m, sizeof(m));
+    r->phase = LD_RELOAD_TRYING;
+    r->deadline = ld_supervisor_now() + r->wish.seconds + TRIAL_SPARE;
+    ld_log(&s->log, LD_INFO, "trial", "version=%u share=%g%% seconds=%u",
+           s->version + 1, r->wish.share / 10.0, r->wish.seconds);
+    answer(s, s->version + 1, "trial");
+    r->wish.slot = 0;
+}
+
+void ld_supervisor_judge(struct ld_supervisor *s, bool good, const char *why)
+{
+    if (s->reload.phase != LD_RELOAD_TRYING)
+        return;
+    if (good)
+        commit(s);
+    else
+        refuse(s, why);
+}
+
 void ld_supervisor_prepared(struct ld_supervisor *s, struct ld_process *w,
                             const uint8_t *p, size_t n)
 {
@@ -336,7 +362,10 @@ void ld_supervisor_prepared(struct ld_supervisor *s, struct ld_process *w,
     for (uint32_t i = 0; i < s->slots; i++)
         if (!s->workers[i].prepared)
             return;
-    commit(s);
+    if (s->reload.wish.share > 0)
+        try_out(s);
+    else
+        commit(s);
 }
 
 void ld_supervisor_reload_lost(struct ld_supervisor *s,
@@ -344,11 +373,13 @@ void ld_supervisor_reload_lost(struct ld_supervisor *s,
 {
     char why[64];
 
-    if (s->reload.slot == w->slot)
-        s->reload.slot = 0; /* nobody asks any more */
-    if (s->reload.phase != LD_RELOAD_PREPARING)
+    if (s->reload.wish.slot == w->slot)
+        s->reload.wish.slot = 0; /* nobody asks any more */
+    if (s->reload.phase < LD_RELOAD_PREPARING)
         return;
-    snprintf(why, sizeof(why), "worker %u died while it prepared", w->slot);
+    snprintf(why, sizeof(why), "worker %u died %s", w->slot,
+             s->reload.phase == LD_RELOAD_TRYING ? "during the trial"
+                                                 : "while it prepared");
     refuse(s, why);
 }
 
@@ -359,8 +390,12 @@ static void refuse_late(struct ld_supervisor *s)
     snprintf(why, sizeof(why), "%s within %g seconds",
              s->reload.phase == LD_RELOAD_PLANNING
                  ? "the config was not evaluated"
+             : s->reload.phase == LD_RELOAD_TRYING
+                 ? "nobody said what came of the trial"
                  : "the workers were not ready",
-             patience(s));
+             s->reload.phase == LD_RELOAD_TRYING
+                 ? s->reload.wish.seconds + TRIAL_SPARE
+                 : patience(s));
     refuse(s, why);
 }
 

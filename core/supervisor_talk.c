@@ -63,10 +63,34 @@ static void take_ready(struct ld_supervisor *s, struct ld_process *w)
         ld_supervisor_take_over();
 }
 
-static uint32_t request_of(const uint8_t *p)
+static uint32_t number(const uint8_t *p, int bytes)
 {
-    return (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 8 |
-           p[4];
+    uint32_t n = 0;
+
+    while (bytes-- > 0)
+        n = n << 8 | *p++;
+    return n;
+}
+
+static void take_reload(struct ld_supervisor *s, const struct ld_process *w,
+                        const uint8_t *p, size_t n)
+{
+    if (n == 12)
+        ld_supervisor_reload(s, &(struct ld_wish){.slot = w->slot,
+                                                  .request = number(p + 1, 4),
+                                                  .dry = p[5],
+                                                  .share = number(p + 6, 2),
+                                                  .seconds = number(p + 8, 4)});
+}
+
+static void take_verdict(struct ld_supervisor *s, const uint8_t *p, size_t n)
+{
+    char why[LD_CONTROL_MAX];
+
+    if (n < 2)
+        return;
+    snprintf(why, sizeof(why), "%.*s", (int)(n - 2), (const char *)p + 2);
+    ld_supervisor_judge(s, p[1], why);
 }
 
 static void take(struct ld_supervisor *s, struct ld_process *w,
@@ -76,10 +100,8 @@ static void take(struct ld_supervisor *s, struct ld_process *w,
     case LD_CONTROL_PING: return;
     case LD_CONTROL_READY: take_ready(s, w); return;
     case LD_CONTROL_PREPARED: ld_supervisor_prepared(s, w, p, n); return;
-    case LD_CONTROL_RELOAD:
-        if (n == 6)
-            ld_supervisor_reload(s, w->slot, request_of(p), p[5]);
-        return;
+    case LD_CONTROL_RELOAD: take_reload(s, w, p, n); return;
+    case LD_CONTROL_JUDGE: take_verdict(s, p, n); return;
     case LD_CONTROL_DRAIN:
         if (s->phase == LD_SERVING)
             ld_supervisor_drain(s, false);

@@ -90,5 +90,5 @@ void ld_supervisor_watch_tick(struct ld_supervisor *s, double now)
         s->phase != LD_SERVING)
         return;
     s->watch.due = 0;
-    ld_supervisor_reload(s, 0, 0, false);
+    ld_supervisor_reload(s, &(struct ld_wish){0});
 }

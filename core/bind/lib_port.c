@@ -19,6 +19,8 @@ struct ld_port {
     bool *watched;                  /* those to accept on */
     uint32_t count;                 /* of both: slots, or 1 */
     struct ld_machine *machine;
+    struct ld_machine *trial; /* for some of the clients, or NULL */
+    uint32_t share, credit;   /* of those, in thousandths */
     struct ld_vm *vm;
     uint32_t max, open; /* connections */
     uint16_t index;
@@ -71,11 +73,24 @@ static void heed_limits(struct ld_vm *vm)
     }
 }
 
+/* The trial's share is spread evenly. */
+static struct ld_machine *choose_machine(struct ld_port *port)
+{
+    if (!port->trial)
+        return port->machine;
+    port->credit += port->share;
+    if (port->credit < 1000)
+        return port->machine;
+    port->credit -= 1000;
+    return port->trial;
+}
+
 static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer)
 {
     struct ld_port *port = ctx;
     struct ld_link link = {.transport = &ld_sock, .fd = fd};
-    struct ld_conn *c = ld_vm_connect(port->vm, link, port->machine);
+    struct ld_machine *machine = choose_machine(port);
+    struct ld_conn *c = ld_vm_connect(port->vm, link, machine);
 
     if (!c) {
         ld_sock.close(&link, true);
@@ -83,6 +98,7 @@ static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer)
                strerror(errno));
         return;
     }
+    machine->made++;
     c->listener = port->index;
     remember_peer(c, peer);
     port->open++;
@@ -229,6 +245,7 @@ static void set_port(lua_State *L, struct ld_port *port)
 {
     lua_getfield(L, 1, "machine");
     port->machine = lua_touserdata(L, -1);
+    port->trial = NULL;
     lua_getfield(L, 1, "exempt");
     port->exempt = lua_toboolean(L, -1);
     port->max = (uint32_t)ld_lib_number(L, 1, "max", UINT32_MAX);
@@ -310,6 +327,29 @@ static int l_port(lua_State *L)
     lua_pushnumber(L, port->max);
     lua_pushboolean(L, port->paused);
     return 3;
+}
+
+/* core.trial(number, machine, share): SHARE of 1000 clients that come are for
+ * MACHINE (nil: none). */
+static int l_trial(lua_State *L)
+{
+    struct ld_vm *vm = ld_gateway_vm(L);
+    struct ld_port *port = check_port(L, vm, luaL_checknumber(L, 1));
+
+    port->trial = lua_touserdata(L, 2);
+    port->share = (uint32_t)luaL_optnumber(L, 3, 0);
+    port->credit = 0;
+    return 0;
+}
+
+/* core.made(machine) -> connections that have been accepted for it */
+static int l_made(lua_State *L)
+{
+    const struct ld_machine *m = lua_touserdata(L, 1);
+
+    luaL_argcheck(L, m, 1, "machine expected");
+    lua_pushnumber(L, m->made);
+    return 1;
 }
 
 /* core.pause(number, on): accept nothing there, or again; clients wait in the
@@ -400,10 +440,10 @@ void ld_gateway_free_ports(struct ld_vm *vm)
 }
 
 static const luaL_Reg port_functions[] = {
-    {"listen", l_listen},       {"relisten", l_relisten},
-    {"unlisten", l_unlisten},   {"heed", l_heed},
-    {"port", l_port},           {"pause", l_pause},
-    {"take_back", l_take_back}, {NULL, NULL}};
+    {"listen", l_listen}, {"relisten", l_relisten}, {"unlisten", l_unlisten},
+    {"heed", l_heed},     {"port", l_port},         {"pause", l_pause},
+    {"trial", l_trial},   {"made", l_made},         {"take_back", l_take_back},
+    {NULL, NULL}};
 
 void ld_lib_port(lua_State *L)
 {

@@ -58,6 +58,7 @@ struct ld_machine {
     struct ld_profile profile; /* first: a conn's profile is its machine */
     int class_ref;             /* metatable of its connections */
     bool watches_end;          /* has on_close */
+    uint32_t made;             /* connections accepted for it */
     struct ld_machine *next;
 };
 

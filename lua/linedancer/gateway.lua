@@ -20,6 +20,7 @@ local M = {}
 local core, tell, W, MAIL = api.core, api.struct.tell, api.vm, api.MAIL
 
 local current -- what serves: { config, parts, definitions, version }
+local trial   -- what is tried, or nil
 
 -- The options of each listener in PARTS whose handler is DEFINITION.
 local function options_of(definition, parts)
@@ -193,13 +194,53 @@ end
 local function switch(part, index)
   local former = part.former
   part.former = nil -- or all versions that there ever were would be kept
-  versions.add(part.machine, part.listener.name, part.continues and former.machine or nil)
+  if not part.machine.trial then versions.add(part.machine, part.listener.name) end
+  part.machine.trial = nil
+  if part.continues then versions.supersede(former.machine, part.machine) end
   if former then
     if not part.continues then versions.retire(former.machine) end
     return core.relisten(terms(part, index))
   end
   local ok, message = open(part, index)
   if not ok then log.error(message) end
+end
+
+--- Give SHARE of 1000 new connections to what prepare() has got ready, where a listener goes on with the same handler.
+function M.try(ready, share)
+  trial = ready
+  for _, part in ipairs(ready.parts) do
+    if part.continues then
+      part.machine.trial = true
+      versions.add(part.machine, part.listener.name)
+      core.trial(part.number, part.machine.handle, share)
+    end
+  end
+  local ok, message = start(ready.definitions, ready.parts)
+  if not ok then log.error(message) end
+end
+
+--- The machines that are tried, or nil.
+function M.trial()
+  local machines = trial and {}
+  for _, part in ipairs(trial and trial.parts or {}) do
+    if part.machine.trial then machines[#machines + 1] = part.machine end
+  end
+  return machines
+end
+
+--- What prepare() had got ready is not to be. Connections that were given to it stay there until they end.
+function M.abort(ready)
+  if trial ~= ready then return end
+  trial = nil
+  for _, part in ipairs(ready.parts) do
+    if part.machine.trial then
+      part.machine.trial = nil
+      versions.retire(part.machine)
+      core.trial(part.number)
+    end
+  end
+  for _, definition in ipairs(ready.definitions) do tasks.disown(definition) end
+  versions.sweep()
 end
 
 -- End the connections that have been on code older than VERSION for as long as the config allows.
@@ -220,8 +261,10 @@ function M.commit(ready)
   set_log_level(ready.config)
   M.heed()
   for _, definition in ipairs(former.definitions) do tasks.disown(definition) end
-  local ok, message = start(ready.definitions, ready.parts)
+  local ok, message = true, nil
+  if trial ~= ready then ok, message = start(ready.definitions, ready.parts) end
   if not ok then log.error(message) end
+  trial = nil
   for _, conn in ipairs(core.conns()) do
     if conn.machine.successor then tell(W, conn[1], MAIL) end
   end

@@ -34,7 +34,7 @@ local enter_state = api.jit and leaf.enter or function(_, handle, index) return 
 function M.new(definition, options, limits, listener, version)
   local machine = {
     name = definition.name or "?", initial = definition.initial, names = definition.state_names, states = {},
-    options = options, limits = limits, version = version or 1, listener = listener, failures = 0,
+    options = options, limits = limits, version = version or 1, listener = listener, failures = 0, errors = 0,
     successor = false, -- a field that is there is found faster, at each transition
     on_error = definition.on_error, on_close = definition.on_close, on_drain = definition.on_drain,
     on_message = definition.on_message, on_timer = definition.on_timer, upgrade = definition.upgrade,
@@ -167,8 +167,12 @@ local function reason_of(err)
   return err.code
 end
 
+-- What is the peer's or the network's doing, and no mistake of the code.
+local BY_PEER = { timeout = true, reset = true, closed = true, truncated = true }
+
 local function failed(conn, err)
   local machine = conn.machine
+  if not BY_PEER[err.code] then machine.errors = machine.errors + 1 end
   report(conn, err)
   if not machine.on_error then return nil end
   local result = { call_hook(machine.on_error, conn, err) }

@@ -75,12 +75,13 @@ local function read_u32(message, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
-local function ask(dry)
+-- See LD_CONTROL_RELOAD in core/seat.h.
+local function ask(dry, share, seconds)
   local request = { conn = park.waiting(), done = false }
   request_count = (request_count + 1) % 2 ^ 32
   local number = request_count
   requests[number] = request
-  core.ask("L" .. u32(number) .. string.char(dry and 1 or 0))
+  core.ask("L" .. u32(number) .. string.char(dry and 1 or 0, math.floor(share / 256), share % 256) .. u32(seconds))
   local answered = answer.await(request, TIMEOUT)
   requests[number] = nil
   if not answered then return nil, "the supervisor does not answer" end
@@ -94,7 +95,24 @@ end
 function M.reload(dry)
   if not read then return nil, "this gateway was not started from files" end
   if core.role() == "alone" then return reload_alone(dry) end
-  return ask(dry)
+  return ask(dry, 0, 0)
+end
+
+--- Try what the files say now: SHARE of 1000 new connections get it for SECONDS, a whole number; then all do, unless it
+-- fails more than MOST of its connections, a fraction of 1, or somebody says otherwise by judge(). Returns the changes,
+-- and the number of the version that is tried; or nil and why not. Waits.
+function M.try(share, seconds, most)
+  if core.role() == "alone" then return nil, "a trial takes workers: with workers = 0 there is nobody to judge it" end
+  local changes, version = ask(false, share, seconds)
+  if changes then require("linedancer.reload.trial").watch(version, seconds, most) end
+  return changes, version
+end
+
+--- End the trial that is under way: it is GOOD, or not. True, or nil and why not.
+function M.judge(good)
+  if not gateway.trial() then return nil, "there is no trial" end
+  require("linedancer.reload.trial").judge(good, "reverted by hand")
+  return true
 end
 
 local last_changes, problem
@@ -116,13 +134,21 @@ bus.on_control("V", function(message)
   core.ask("v" .. u32(version) .. string.char(last_changes and 1 or 0, math.floor(#why / 256), #why % 256) .. why)
 end)
 
+bus.on_control("T", function(message)
+  local high, low = message:byte(2, 3)
+  if ready then gateway.try(ready.version, high * 256 + low) end
+end)
+
 bus.on_control("C", function()
   if ready then commit() end
   core.take_back()
 end)
 
 bus.on_control("X", function()
-  if ready then source.serve(files) end
+  if ready then
+    gateway.abort(ready.version)
+    source.serve(files)
+  end
   ready = nil
   core.take_back()
 end)

@@ -5,12 +5,14 @@ local M = {}
 
 local machines = {} -- from the oldest to the newest
 
---- MACHINE serves from now on, for the listener called KEY, in the place of FORMER, a machine or nil, and of those that
--- FORMER took the place of.
-function M.add(machine, key, former)
+--- MACHINE serves from now on, for the listener called KEY, besides what there is.
+function M.add(machine, key)
   machine.key = key
   machines[#machines + 1] = machine
-  if not former then return end
+end
+
+--- MACHINE takes the place of FORMER, and of those that FORMER took the place of.
+function M.supersede(former, machine)
   for _, older in ipairs(machines) do
     if older == former or older.successor == former then older.successor = machine end
   end
@@ -33,15 +35,16 @@ function M.sweep()
   machines = kept
 end
 
---- What there is: an array of { listener, handler, version, current (false: superseded, or retired), connections,
--- failures = of upgrades to it }.
+--- What there is: an array of { listener, handler, version, current (false: superseded, retired, or on trial), trial,
+-- connections, failures = of upgrades to it }.
 function M.list()
   M.sweep()
   local list = {}
   for i, machine in ipairs(machines) do
     list[i] = {
       listener = machine.key, handler = machine.name, version = machine.version,
-      current = not (machine.successor or machine.retired), connections = core.users(machine.handle),
+      current = not (machine.successor or machine.retired or machine.trial), trial = machine.trial,
+      connections = core.users(machine.handle),
       failures = machine.failures,
     }
   end

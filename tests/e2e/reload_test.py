@@ -12,7 +12,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support.client import ask, connect, read_line
 from support.control import Control, Refused
-from support.gateway import Gateway, until
+from support.gateway import Gateway, run, until
 
 CONNECTIONS = int(os.environ.get("RELOAD_CONNECTIONS", "200"))
 RELOADS = int(os.environ.get("RELOADS", "40"))
@@ -254,6 +254,95 @@ class Reload(Case):
     def is_busy(self, gateway, pid):
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
         return stat.rpartition(")")[2].split()[0] == "R"
+
+
+class Trial(Case):
+    def words(self, gateway, count):
+        """The words that so many new connections get, which stay."""
+        words = []
+        for _ in range(count):
+            client = self.client(gateway)
+            client.sendall(b"a\n")
+            words.append(read_line(client).split()[0].decode())
+        return words
+
+    def test_some_new_connections_try_it_and_then_all(self):
+        gateway = self.gateway()
+        old = self.words(gateway, 10)
+        self.say(gateway, "two")
+        result = self.control("reload", canary=20, seconds=2)
+        self.assertEqual((result["version"], result["trial"]), (2, True))
+        until(lambda: [one for one in self.control("versions")["versions"]
+                       if one.get("trial")])
+        words = self.words(gateway, 100)
+        self.assertTrue(15 <= words.count("two") <= 25, words.count("two"))
+        self.assertEqual(set(old), {"one"})
+        self.assertEqual(self.control.versions(),
+                         {1: 110 - words.count("two"), 2: words.count("two")})
+        self.assertIn("under way", self.refusal())
+        gateway.await_line("trial passed .*failed=0")
+        gateway.await_line("reloaded version=2")
+        until(lambda: self.control.versions() == {2: 110})
+        self.assertEqual(set(self.words(gateway, 10)), {"two"})
+
+    def refusal(self, **arguments):
+        with self.assertRaises(Refused) as refused:
+            self.control("reload", **arguments)
+        return str(refused.exception)
+
+    def test_what_fails_is_taken_back(self):
+        gateway = self.gateway()
+        gateway.write("handler1.lua", TALK.replace(
+            "conn.count = (", "error 'no luck' conn.count = ("))
+        self.control("reload", canary=50, seconds=60, errors=5)
+        for _ in range(40):
+            client = self.client(gateway)
+            client.sendall(b"a\n")
+            client.recv(100)
+        gateway.await_line('reload refused why="it failed .* connections, '
+                           'more than 5 %"')
+        until(lambda: 2 not in self.control.versions())
+        self.assertEqual(set(self.words(gateway, 10)), {"one"})
+        gateway.write("handler1.lua", TALK)
+        self.say(gateway, "two")
+        self.assertEqual(self.control("reload")["version"], 2)
+
+    def test_it_is_ended_by_hand(self):
+        gateway = self.gateway()
+        for word, verdict in ("two", "revert"), ("three", "promote"):
+            self.say(gateway, word)
+            self.assertIn("no trial", self.refusal(**{verdict: True}))
+            self.control("reload", canary=50, seconds=60)
+            until(lambda: [one for one in self.control("versions")["versions"]
+                           if one.get("trial")])
+            self.control("reload", **{verdict: True})
+            gateway.await_line("reloaded version=2" if verdict == "promote"
+                               else "reload refused .*by hand")
+        until(lambda: set(self.words(gateway, 8)) == {"three"})
+
+    def test_a_worker_that_dies_ends_it(self):
+        gateway = self.gateway()
+        self.say(gateway, "two")
+        self.control("reload", canary=50, seconds=60)
+        os.kill(gateway.workers()[0], signal.SIGKILL)
+        gateway.await_line("reload refused .*died during the trial")
+        gateway.await_line("worker started", 2)
+        until(lambda: set(self.words(gateway, 8)) == {"one"})
+
+    def test_what_makes_no_sense_is_refused(self):
+        gateway = self.gateway()
+        for arguments, why in (({"canary": 0}, "above 0"),
+                               ({"canary": 100}, "below 100"),
+                               ({"canary": 5, "seconds": 0}, "from 1"),
+                               ({"canary": 5, "errors": 101}, "0 to 100"),
+                               ({"canary": "x"}, "must be a number")):
+            self.assertIn(why, self.refusal(**arguments))
+        alone = self.gateway(workers=0)
+        self.assertIn("takes workers", self.refusal(canary=5))
+        self.assertTrue(gateway and alone)
+        told = run("reload", "--canary", "lots")
+        self.assertEqual(told.returncode, 2)
+        self.assertIn("a share such as 10%", told.stderr)
 
 
 class Listeners(Case):

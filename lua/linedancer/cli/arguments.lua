@@ -117,25 +117,54 @@ local REMOTE = {
     },
   },
   kill = { words = { "conn" } },
-  reload = { words = {}, options = { dry = "flag" } },
+  reload = {
+    words = {},
+    options = {
+      dry = "flag", canary = "percent", seconds = "duration", errors = "condition", promote = "flag", revert = "flag",
+    },
+  },
   loglevel = { words = { "level" } },
   set = { words = { "name", "value" }, numbers = { value = true } },
   drain = { words = { "target?" }, options = { deadline = "number", cancel = "flag" } },
   call = { words = { "handler", "name", "args..." } },
-  trace = { words = { "conn" }, options = { seconds = "number", hidden = "flag" } },
+  trace = { words = { "conn" }, options = { seconds = "duration", hidden = "flag" } },
   console = { words = {}, options = { worker = "number" } },
 }
 
 M.REMOTE = REMOTE
 
-local FLAGS = { ["--json"] = true, ["--cancel"] = true, ["--dry-run"] = true, ["--hidden"] = true }
-local SPELLED = { dry = "dry-run", seconds = "for" }
-local RENAMED = { ["dry-run"] = "dry", ["for"] = "seconds" }
+local FLAGS = {
+  ["--json"] = true, ["--cancel"] = true, ["--dry-run"] = true, ["--hidden"] = true,
+  ["--promote"] = true, ["--revert"] = true,
+}
+local SPELLED = { dry = "dry-run", seconds = "for", errors = "revert-on" }
+local RENAMED = { ["dry-run"] = "dry", ["for"] = "seconds", ["revert-on"] = "errors" }
 
-local function number_of(name, text)
-  local number = tonumber(text)
-  if not number then refuse("%s takes a number, not '%s'", name, text) end
-  return number
+local UNITS = { [""] = 1, s = 1, m = 60, h = 3600 }
+
+-- How the texts of options are read, by their kind.
+local readers = {}
+
+function readers.text(_, text) return text end
+function readers.flag() return true end
+
+function readers.number(name, text)
+  return tonumber(text) or refuse("%s takes a number, not '%s'", name, text)
+end
+
+function readers.percent(name, text)
+  return tonumber(text:match "^([%d.]+)%%?$") or refuse("%s takes a share such as 10%%, not '%s'", name, text)
+end
+
+function readers.duration(name, text)
+  local number, unit = text:match "^([%d.]+)([smh]?)$"
+  if not tonumber(number) then refuse("%s takes a time such as 90s or 10m, not '%s'", name, text) end
+  return tonumber(number) * UNITS[unit]
+end
+
+function readers.condition(name, text)
+  return tonumber(text:match "^errors%s*>%s*([%d.]+)%%$")
+    or refuse("%s takes 'errors > 1%%', with any number, not '%s'", name, text)
 end
 
 local function take_word(request, spec, words, word)
@@ -150,7 +179,7 @@ local function take_word(request, spec, words, word)
     table.insert(request[name], word)
   else
     name = name:gsub("%?$", "")
-    request[name] = spec.numbers and spec.numbers[name] and number_of(name, word) or word
+    request[name] = spec.numbers and spec.numbers[name] and readers.number(name, word) or word
   end
 end
 
@@ -172,8 +201,7 @@ local function remote(command, argv)
     if key == "control" or key == "config" or key == "json" then
       how[key] = value
     else
-      local kind = spec.options[key]
-      request[key] = kind == "number" and number_of(name, value) or kind == "flag" or value
+      request[key] = readers[spec.options[key]](name, value)
     end
   end)
   for i = #words + 1, #spec.words do

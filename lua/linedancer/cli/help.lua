@@ -128,11 +128,20 @@ Example: linedancer versions
 
 TEXTS.reload = [[
 Usage: linedancer reload [--dry-run] [--control PATH | --config CONFIG] [--json]
+       linedancer reload --canary SHARE [--for TIME] [--revert-on 'errors > N%'] [--control PATH | --config CONFIG]
+       linedancer reload --promote | --revert [--control PATH | --config CONFIG]
 
 Have the gateway load its config and handlers again. All workers switch, or none does and the reason is told.
 Connections live on, and move to the new code at their next transition. SIGHUP does the same.
 
   --dry-run        only say what would change
+  --canary SHARE   give the new code to that share of new connections, such as 10%, and to nobody else, for a time; then
+                   to all, or, if it fails too many of them, to nobody
+  --for TIME       such as 90s or 10m, which is the default
+  --revert-on 'errors > N%'
+                   what is too many: the default is 1%. What a peer or the network does is no failure
+  --promote        end the trial: the new code is for all
+  --revert         end the trial: the new code is for nobody
 ]] .. FINDING .. [[
 Example: linedancer reload --dry-run
 ]]

@@ -67,16 +67,23 @@ end
 function show.versions(result)
   local rows = {}
   for i, one in ipairs(result.versions) do
-    rows[i] = { one.listener, one.handler, one.version, one.connections, one.failures, one.current and "current" or "" }
+    rows[i] = {
+      one.listener, one.handler, one.version, one.connections, one.failures, one.current and "current" or one.trial and "trial" or "",
+    }
   end
   return table_of({ "LISTENER", "HANDLER", "VERSION", "CONNECTIONS", "FAILED UPGRADES", "" }, rows)
 end
 
 function show.reload(result)
+  if result == true then return "" end
   local lines = {}
   for i, change in ipairs(result.changes) do lines[i] = change .. "\n" end
   if #lines == 0 then lines[1] = "nothing has changed\n" end
-  if result.version then lines[#lines + 1] = ("version %d serves\n"):format(result.version) end
+  if result.trial then
+    lines[#lines + 1] = ("version %d is on trial; see the log for what comes of it\n"):format(result.version)
+  elseif result.version then
+    lines[#lines + 1] = ("version %d serves\n"):format(result.version)
+  end
   if result.problem then lines[#lines + 1] = ("but: %s\n"):format(result.problem) end
   return table.concat(lines)
 end

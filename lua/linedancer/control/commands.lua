@@ -18,6 +18,7 @@ local M = {}
 
 local CONNS = 1000 -- unless the request has a limit
 local TRACE, TRACE_MAX = 60, 3600 -- seconds
+local TRIAL, TRIAL_MAX, ERRORS = 600, 86400, 1 -- seconds; per cent
 local began = os.time()
 
 local function is(value, kind, name)
@@ -102,10 +103,28 @@ function M.versions(request)
   return { versions = list, problems = problems[1] and problems or nil }
 end
 
---- reload: load the config and the handlers again; dry: only say what would change.
+-- A trial: SHARE and ERRORS in per cent.
+local function try(request)
+  local share, errors = request.canary, request.errors or ERRORS
+  if not (share > 0 and share < 100) then return nil, "canary must be above 0 and below 100, in per cent" end
+  if not (errors >= 0 and errors <= 100) then return nil, "errors must be from 0 to 100, in per cent" end
+  local seconds = math.ceil(request.seconds or TRIAL)
+  if not (seconds >= 1 and seconds <= TRIAL_MAX) then return nil, "seconds must be from 1 to " .. TRIAL_MAX end
+  local changes, version = reload.try(math.max(1, math.floor(share * 10 + 0.5)), seconds, errors / 100)
+  if not changes then return nil, version end
+  return { changes = changes, version = version, trial = true }
+end
+
+--- reload: load the config and the handlers again; dry: only say what would change. canary: have so many per cent of
+-- new connections try it for seconds (600) first, and revert if it fails more than errors (1) per cent of them. promote
+-- or revert: end such a trial now.
 function M.reload(request)
-  local ok, problem = check(request, { dry = "boolean" })
+  local ok, problem = check(request, {
+    dry = "boolean", canary = "number", seconds = "number", errors = "number", promote = "boolean", revert = "boolean",
+  })
   if not ok then return nil, problem end
+  if request.promote or request.revert then return reload.judge(request.promote and not request.revert) end
+  if request.canary then return try(request) end
   local changes, version, start_problem = reload.reload(request.dry or false)
   if not changes then return nil, version end
   return { changes = changes, version = version, problem = start_problem }
