@@ -68,7 +68,8 @@ function show.versions(result)
   local rows = {}
   for i, one in ipairs(result.versions) do
     rows[i] = {
-      one.listener, one.handler, one.version, one.connections, one.failures, one.current and "current" or one.trial and "trial" or "",
+      one.listener, one.handler, one.version, one.connections, one.failures,
+      one.current and "current" or one.trial and "trial" or "",
     }
   end
   return table_of({ "LISTENER", "HANDLER", "VERSION", "CONNECTIONS", "FAILED UPGRADES", "" }, rows)
