@@ -45,10 +45,11 @@ enum ld_control {
     LD_CONTROL_READY = 'r',
     LD_CONTROL_REGISTER = 'R',   /* request:u32 take:u8 name:s2 id:s2 */
     LD_CONTROL_UNREGISTER = 'U', /* name:s2 id:s2 */
-    LD_CONTROL_RELOAD = 'L',     /* request:u32 dry:u8 share:u16 seconds:u32; a
-                                    share     above 0: try it for so long first */
-    LD_CONTROL_JUDGE = 'J',      /* good:u8 text: what came of the trial */
-    LD_CONTROL_PREPARED = 'v'    /* version:u32 ok:u8 text:s2 */
+    /* request:u32 dry:u8 share:u16 seconds:u32; a share above 0: try it first,
+       for so long */
+    LD_CONTROL_RELOAD = 'L',
+    LD_CONTROL_JUDGE = 'J',   /* good:u8 text: what came of the trial */
+    LD_CONTROL_PREPARED = 'v' /* version:u32 ok:u8 text:s2 */
 };
 
 struct ld_seat {
