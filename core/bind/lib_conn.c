@@ -46,6 +46,16 @@ static int l_is_fresh(lua_State *L)
     return 1;
 }
 
+/* core.made(machine) -> connections that have been accepted for it */
+static int l_made(lua_State *L)
+{
+    const struct ld_machine *m = lua_touserdata(L, 1);
+
+    luaL_argcheck(L, m, 1, "machine expected");
+    lua_pushnumber(L, m->made);
+    return 1;
+}
+
 /* core.times(handle) -> seconds since it began, since it entered its state, and
  * since the last byte came; nil when it is gone */
 static int l_times(lua_State *L)
@@ -138,9 +148,11 @@ static int l_state_of(lua_State *L)
 }
 
 static const luaL_Reg conns[] = {
-    {"conn_of", l_conn_of},   {"conns", l_conns},     {"is_idle", l_is_idle},
-    {"state_of", l_state_of}, {"rehouse", l_rehouse}, {"is_fresh", l_is_fresh},
-    {"users", l_users},       {"times", l_times},     {NULL, NULL}};
+    {"conn_of", l_conn_of}, {"conns", l_conns},
+    {"is_idle", l_is_idle}, {"state_of", l_state_of},
+    {"rehouse", l_rehouse}, {"is_fresh", l_is_fresh},
+    {"users", l_users},     {"made", l_made},
+    {"times", l_times},     {NULL, NULL}};
 
 void ld_lib_conn(lua_State *L)
 {

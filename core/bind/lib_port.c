@@ -342,16 +342,6 @@ static int l_trial(lua_State *L)
     return 0;
 }
 
-/* core.made(machine) -> connections that have been accepted for it */
-static int l_made(lua_State *L)
-{
-    const struct ld_machine *m = lua_touserdata(L, 1);
-
-    luaL_argcheck(L, m, 1, "machine expected");
-    lua_pushnumber(L, m->made);
-    return 1;
-}
-
 /* core.pause(number, on): accept nothing there, or again; clients wait in the
  * kernel's queue. */
 static int l_pause(lua_State *L)
@@ -440,10 +430,9 @@ void ld_gateway_free_ports(struct ld_vm *vm)
 }
 
 static const luaL_Reg port_functions[] = {
-    {"listen", l_listen}, {"relisten", l_relisten}, {"unlisten", l_unlisten},
-    {"heed", l_heed},     {"port", l_port},         {"pause", l_pause},
-    {"trial", l_trial},   {"made", l_made},         {"take_back", l_take_back},
-    {NULL, NULL}};
+    {"listen", l_listen}, {"relisten", l_relisten},   {"unlisten", l_unlisten},
+    {"heed", l_heed},     {"port", l_port},           {"pause", l_pause},
+    {"trial", l_trial},   {"take_back", l_take_back}, {NULL, NULL}};
 
 void ld_lib_port(lua_State *L)
 {
