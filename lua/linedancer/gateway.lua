@@ -205,14 +205,14 @@ local function switch(part, index)
   if not ok then log.error(message) end
 end
 
---- Give SHARE of 1000 new connections to what prepare() has got ready, where a listener goes on with the same handler.
-function M.try(ready, share)
+--- Give COUNT of 1000 new connections to what prepare() has got ready, where a listener goes on with the same handler.
+function M.try(ready, count)
   trial = ready
   for _, part in ipairs(ready.parts) do
     if part.continues then
       part.machine.trial = true
       versions.add(part.machine, part.listener.name)
-      core.trial(part.number, part.machine.handle, share)
+      core.trial(part.number, part.machine.handle, count)
     end
   end
   local ok, message = start(ready.definitions, ready.parts)

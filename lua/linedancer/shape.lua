@@ -86,6 +86,22 @@ function M.limits(limits, kinds, path)
   return checked
 end
 
+local function equal(a, b) return a == b end
+
+--- Are A and B, with all that tables in them hold, the same? IS_SAME(a, b) says it of what are not both tables;
+-- default: they are equal.
+function M.same(a, b, is_same)
+  is_same = is_same or equal
+  if type(a) ~= "table" or type(b) ~= "table" then return is_same(a, b) end
+  for key, value in pairs(a) do
+    if not M.same(value, b[key], is_same) then return false end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
 --- A copy of VALUE that shares no table with it; cycles are kept.
 function M.copy(value, seen)
   if type(value) ~= "table" then return value end

@@ -7,13 +7,13 @@ import pathlib
 import signal
 import stat
 import sys
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from support import control
 from support.client import Bystander, ask, connect, read_all, read_line
-from support.control import Control, Refused
-from support.gateway import Gateway, run, until
+from support.control import Control
+from support.gateway import run, until
 
 LINE = """
 local ld = require "linedancer"
@@ -42,29 +42,10 @@ end }, timeouts = { 60 }, on_drain = function() end }
 """
 
 
-class Case(unittest.TestCase):
-    def start(self, thing):
-        self.addCleanup(thing.close)
-        return thing
-
-    def gateway(self, *handlers, workers=2, **config):
-        gateway = self.start(Gateway(
-            *({"handler": h} for h in handlers or (LINE,)), workers=workers,
-            control="control.sock", **config))
-        for number in range(workers):
-            gateway.await_line("worker started", number)
-        gateway.await_line("listening .* handler=linedancer.control")
-        self.control = self.start(Control(gateway))
-        until(lambda: "problems" not in self.control("status"))
-        return gateway
-
-    def client(self, gateway, number=0):
-        return self.start(connect(gateway.address(number)))
-
-    def refused(self, command, **arguments):
-        with self.assertRaises(Refused) as refused:
-            self.control(command, **arguments)
-        return str(refused.exception)
+class Case(control.Case):
+    def gateway(self, *handlers, **config):
+        return self.controlled(*({"handler": h} for h in handlers or (LINE,)),
+                               **config)
 
 
 class Asking(Case):

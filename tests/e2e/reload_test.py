@@ -10,9 +10,10 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from support import control
 from support.client import ask, connect, read_line
-from support.control import Control, Refused
-from support.gateway import Gateway, run, until
+from support.control import Control
+from support.gateway import run, until
 
 CONNECTIONS = int(os.environ.get("RELOAD_CONNECTIONS", "200"))
 RELOADS = int(os.environ.get("RELOADS", "40"))
@@ -51,25 +52,11 @@ BROKEN = {
 }
 
 
-class Case(unittest.TestCase):
-    def start(self, thing):
-        self.addCleanup(thing.close)
-        return thing
-
+class Case(control.Case):
     def gateway(self, workers=2, handler=TALK, **config):
-        gateway = self.start(Gateway(
-            {"handler": handler, "address": "127.0.0.1:0"}, workers=workers,
-            files={"words/word.lua": "return 'one'"}, control="control.sock",
-            **config))
-        for number in range(workers):
-            gateway.await_line("worker started", number)
-        gateway.await_line("listening .* handler=linedancer.control")
-        self.control = self.start(Control(gateway))
-        until(lambda: "problems" not in self.control("status"))
-        return gateway
-
-    def client(self, gateway, number=0):
-        return self.start(connect(gateway.address(number)))
+        return self.controlled({"handler": handler}, workers=workers,
+                               files={"words/word.lua": "return 'one'"},
+                               **config)
 
     def say(self, gateway, word):
         gateway.write("words/word.lua", f"return '{word}'")
@@ -112,9 +99,7 @@ class Reload(Case):
         for number, (name, (text, why)) in enumerate(BROKEN.items(), 1):
             with self.subTest(name):
                 gateway.write("handler1.lua", text)
-                with self.assertRaises(Refused) as refused:
-                    self.control("reload")
-                self.assertIn(why, str(refused.exception))
+                self.assertIn(why, self.refused("reload"))
                 client.sendall(b"a\n")
                 self.assertEqual(read_line(client), b"one a %d -\n" % number)
         gateway.write("handler1.lua", TALK)
@@ -128,18 +113,11 @@ class Reload(Case):
         waiting = self.start(Control(gateway))
         waiting.sock.sendall(b'{"command":"reload"}\n')
         gateway.await_line("debug reload pid")
-        self.assertIn("under way", self.refusal())  # one at a time
+        self.assertIn("under way", self.refused("reload"))  # one at a time
         client.sendall(b"a\n")
         self.assertEqual(read_line(client), b"one a 1 -\n")
         self.assertIn(b"not evaluated within 3 seconds",
                       waiting.file.readline())
-
-    def refusal(self):
-        try:
-            self.control("reload")
-            return ""
-        except Refused as refused:
-            return str(refused)
 
     def test_an_upgrade_that_raises_leaves_the_connection_where_it_was(self):
         gateway = self.gateway()
@@ -219,7 +197,7 @@ class Reload(Case):
         self.say(gateway, "two")
         self.control("reload")
         gateway.write("handler1.lua", "return (")
-        self.assertTrue(self.refusal())
+        self.assertTrue(self.refused("reload"))
         victims = gateway.workers()
         self.control.close()
         for victim in victims:
@@ -277,16 +255,11 @@ class Trial(Case):
         self.assertEqual(set(old), {"one"})
         self.assertEqual(self.control.versions(),
                          {1: 110 - words.count("two"), 2: words.count("two")})
-        self.assertIn("under way", self.refusal())
+        self.assertIn("under way", self.refused("reload"))
         gateway.await_line("trial passed .*failed=0")
         gateway.await_line("reloaded version=2")
         until(lambda: self.control.versions() == {2: 110})
         self.assertEqual(set(self.words(gateway, 10)), {"two"})
-
-    def refusal(self, **arguments):
-        with self.assertRaises(Refused) as refused:
-            self.control("reload", **arguments)
-        return str(refused.exception)
 
     def test_what_fails_is_taken_back(self):
         gateway = self.gateway()
@@ -309,7 +282,7 @@ class Trial(Case):
         gateway = self.gateway()
         for word, verdict in ("two", "revert"), ("three", "promote"):
             self.say(gateway, word)
-            self.assertIn("no trial", self.refusal(**{verdict: True}))
+            self.assertIn("no trial", self.refused("reload", **{verdict: True}))
             self.control("reload", canary=50, seconds=60)
             until(lambda: [one for one in self.control("versions")["versions"]
                            if one.get("trial")])
@@ -334,9 +307,9 @@ class Trial(Case):
                                ({"canary": 5, "seconds": 0}, "from 1"),
                                ({"canary": 5, "errors": 101}, "0 to 100"),
                                ({"canary": "x"}, "must be a number")):
-            self.assertIn(why, self.refusal(**arguments))
+            self.assertIn(why, self.refused("reload", **arguments))
         alone = self.gateway(workers=0)
-        self.assertIn("takes workers", self.refusal(canary=5))
+        self.assertIn("takes workers", self.refused("reload", canary=5))
         self.assertTrue(gateway and alone)
         told = run("reload", "--canary", "lots")
         self.assertEqual(told.returncode, 2)
@@ -377,9 +350,7 @@ class Listeners(Case):
         self.rewrite(gateway, lambda text: text.replace(
             "listen = {", "listen = { { '%s', handler = 'echo' }, " %
             gateway.ports[0], 1))
-        with self.assertRaises(Refused) as refused:
-            self.control("reload")
-        self.assertIn("cannot listen on", str(refused.exception))
+        self.assertIn("cannot listen on", self.refused("reload"))
         client = self.client(gateway)
         client.sendall(b"a\n")
         self.assertEqual(read_line(client), b"one a 1 -\n")
@@ -389,9 +360,7 @@ class Listeners(Case):
         self.rewrite(gateway, lambda text: text.replace('["workers"] = 2',
                                                         "workers = 3")
                      .replace("workers = 2", "workers = 3"))
-        with self.assertRaises(Refused) as refused:
-            self.control("reload")
-        self.assertIn("takes a restart", str(refused.exception))
+        self.assertIn("takes a restart", self.refused("reload"))
 
 
 class Talker(threading.Thread):

@@ -3,14 +3,13 @@
 import pathlib
 import shutil
 import sys
-import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import media
 from support.case import Case
 from support.control import Control
-from support.gateway import SOURCE, Gateway, until
+from support.gateway import SOURCE, Gateway
 
 
 class Reload(Case):

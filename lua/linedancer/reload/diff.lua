@@ -1,20 +1,11 @@
 --- reload/diff: what a new config, and new files, change.
 local keys = require("linedancer.suggest").keys
+local shape = require "linedancer.shape"
 
 local M = {}
 
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then
-    return a == b or type(a) == "function" and type(b) == "function" -- of the config, which is compared as a file
-  end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
-end
+-- Functions are the config's, which is compared as a file.
+local function is_alike(a, b) return a == b or type(a) == "function" and type(b) == "function" end
 
 local function by_address(config)
   local list = {}
@@ -29,7 +20,7 @@ end
 local function listener_changes(was, is)
   local changed = {}
   for _, key in ipairs { "handler", "file", "name", "options", "limits", "max_connections" } do
-    if not same(was[key], is[key]) then changed[#changed + 1] = key end
+    if not shape.same(was[key], is[key], is_alike) then changed[#changed + 1] = key end
   end
   return changed
 end
@@ -65,7 +56,7 @@ end
 function M.of(former, config, was, is)
   local changes = {}
   for _, key in ipairs { "drain", "limits", "log", "path", "control", "watch", "retire" } do
-    if not same(former[key], config[key]) then changes[#changes + 1] = key .. " changed" end
+    if not shape.same(former[key], config[key], is_alike) then changes[#changes + 1] = key .. " changed" end
   end
   add_listeners(changes, former, config)
   add_files(changes, was, is)

@@ -1,4 +1,6 @@
 --- linedancer.testing.splits: the same bytes, cut in all the ways that TCP might.
+local shape = require "linedancer.shape"
+
 local M = {}
 
 local RANDOM_RUNS = 20
@@ -56,17 +58,6 @@ local function random_cutter(seed)
   end
 end
 
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
-  end
-  return true
-end
-
 local function show(value)
   if type(value) == "string" then return ("%q"):format(value) end
   if type(value) ~= "table" then return tostring(value) end
@@ -88,11 +79,11 @@ end
 local function check(play, value, script, expected, opts)
   local run, path = play(value, script, opts)
   for _, key in ipairs { "sent", "reason", "state" } do
-    if not same(expected[key], run[key]) then
+    if not shape.same(expected[key], run[key]) then
       error(("split as %s: %s is %s, not %s"):format(pieces_of(script), key, show(run[key]), show(expected[key])), 0)
     end
   end
-  if expected.path and not same(expected.path, path) then
+  if expected.path and not shape.same(expected.path, path) then
     error(("split as %s: the path is %s, not %s"):format(pieces_of(script), show(path), show(expected.path)), 0)
   end
 end

@@ -1,8 +1,9 @@
 """Asks a gateway through its control socket."""
 import json
-import socket
+import unittest
 
 from support.client import connect
+from support.gateway import Gateway, until
 
 
 class Control:
@@ -44,3 +45,32 @@ class Control:
 
 class Refused(Exception):
     pass
+
+
+class Case(unittest.TestCase):
+    """Closes what it starts."""
+
+    def start(self, thing):
+        self.addCleanup(thing.close)
+        return thing
+
+    def controlled(self, *listen, workers=2, **config):
+        """A gateway whose workers all know of each other; self.control asks
+        it."""
+        gateway = self.start(Gateway(*listen, workers=workers,
+                                     control="control.sock", **config))
+        gateway.await_line("listening .* handler=linedancer.control")
+        for number in range(workers):
+            gateway.await_line("worker started", number)
+        self.control = self.start(Control(gateway))
+        until(lambda: "problems" not in self.control("status"))
+        return gateway
+
+    def client(self, gateway, number=0):
+        return self.start(connect(gateway.address(number)))
+
+    def refused(self, command, **arguments):
+        """Why COMMAND is."""
+        with self.assertRaises(Refused) as refused:
+            self.control(command, **arguments)
+        return str(refused.exception)
