@@ -19,7 +19,8 @@ describe("a connection of a handler that has a newer version", function()
   end
 
   local function supersede(former, one)
-    versions.add(one, "l", former)
+    versions.add(one, "l")
+    versions.supersede(former, one)
     for _, conn in ipairs(core.conns()) do mailbox.drain(conn, nil) end -- as gateway.commit does: they have news
     return one
   end
