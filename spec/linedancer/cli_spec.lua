@@ -175,6 +175,120 @@ describe("the command line", function()
     end)
   end)
 
+  describe("a command for a gateway that runs", function()
+    local asked, answer
+
+    -- What the command asked, by which socket; exit code; what went to stdout and to stderr.
+    local function ask(...)
+      local out, err = {}, {}
+      asked = nil
+      local code = cli.main({ ... }, {
+        handlers_path = files.dir .. "/bundled",
+        out = function(text) out[#out + 1] = text end,
+        err = function(text) err[#err + 1] = text end,
+        flush = function() end,
+        lines = function() return ("1 + 1\n\n2"):gmatch "[^\n]*" end,
+        remote = function(socket, _, _, fn)
+          return fn(function(request)
+            asked = { socket, request }
+            if type(answer) == "string" then return nil, answer end
+            return answer
+          end)
+        end,
+      })
+      return code, table.concat(out), table.concat(err)
+    end
+
+    before_each(function() answer = true end)
+
+    it("finds it by its socket, its config, or where it is by default", function()
+      answer = { versions = {} }
+      ask("versions", "--control", "/x.sock")
+      assert.same({ "/x.sock", { command = "versions" } }, asked)
+      files.write("with.lua", "return { control = 'c.sock', listen = { { ':0', handler = './tlv.lua' } } }")
+      ask("versions", "--config", file "with.lua")
+      assert.equal(files.dir .. "/c.sock", asked[1])
+      ask("versions")
+      assert.equal(os.getenv "LINEDANCER_CONTROL" or "/run/linedancer.sock", asked[1])
+      local code, _, err = ask("versions", "--config", file "gateway.lua")
+      assert.equal(1, code)
+      assert.matches("gateway.lua has no control socket", err, 1, true)
+    end)
+
+    it("takes words and options", function()
+      for text, request in pairs {
+        ["kill 1.1.2.3"] = { command = "kill", conn = "1.1.2.3" },
+        ["call h cmd a 1"] = { command = "call", handler = "h", name = "cmd", args = { "a", "1" } },
+        ["call h cmd"] = { command = "call", handler = "h", name = "cmd" },
+        ["set drain 5"] = { command = "set", name = "drain", value = 5 },
+        ["loglevel debug"] = { command = "loglevel", level = "debug" },
+        ["drain"] = { command = "drain" },
+        ["drain echo --deadline 5"] = { command = "drain", handler = "echo", deadline = 5 },
+        ["drain 127.0.0.1:7 --cancel"] = { command = "drain", listener = "127.0.0.1:7", cancel = true },
+        ["reload --dry-run"] = { command = "reload", dry = true },
+        ["reload --canary 10% --for 10m --revert-on errors>2.5%"] =
+          { command = "reload", canary = 10, seconds = 600, errors = 2.5 },
+        ["reload --promote"] = { command = "reload", promote = true },
+        ["trace 1 --for 1.5h --hidden"] = { command = "trace", conn = "1", seconds = 5400, hidden = true },
+      } do
+        local words = {}
+        for word in text:gmatch "%S+" do words[#words + 1] = word end
+        words[#words + 1] = "--json"
+        local code, _, err = ask(unpack(words))
+        assert.same({ 0, "" }, { code, err })
+        assert.same(request, asked[2])
+      end
+    end)
+
+    it("refuses what it does not take", function()
+      for text, message in pairs {
+        ["status extra"] = "'extra' is one argument too many", ["kill"] = "kill needs its CONN",
+        ["set drain x"] = "value takes a number", ["conns --hander x"] = "did you mean '--handler'",
+        ["reload --canary x"] = "a share such as 10%", ["reload --for x"] = "a time such as 90s or 10m",
+        ["reload --revert-on x"] = "'errors > 1%'", ["drain --deadline"] = "--deadline needs a value",
+      } do
+        local words = {}
+        for word in text:gmatch "%S+" do words[#words + 1] = word end
+        local code, _, err = ask(unpack(words))
+        assert.equal(2, code, text)
+        assert.matches(message, err, 1, true)
+        assert.is_nil(asked)
+      end
+    end)
+
+    it("shows what comes, and tells what is refused or missing", function()
+      answer = { versions = {
+        { listener = ":1", handler = "h", version = 12, connections = 3, failures = 0, current = true },
+        { listener = ":1", handler = "h", version = 9, connections = 1, failures = 0 },
+      }, problems = { "worker 2 does not answer" } }
+      local code, out, err = ask "versions"
+      assert.equal(0, code)
+      assert.equal("LISTENER  HANDLER  VERSION  CONNECTIONS  FAILED UPGRADES\n"
+        .. ":1        h             12            3                0  current\n"
+        .. ":1        h              9            1                0\n", out)
+      assert.equal("linedancer: worker 2 does not answer\n", err)
+      answer = "no luck"
+      assert.same({ 1, "", "linedancer: no luck\n" }, { ask("kill", "1") })
+    end)
+
+    it("has a console", function()
+      answer = { { slot = 1, result = { "2", "x" } }, { slot = 2, result = {} } }
+      local code, out = ask "console"
+      assert.same({ 0, ("1: 2\tx\n2: \n"):rep(2) }, { code, out })
+      assert.same({ command = "eval", code = "2" }, asked[2])
+    end)
+
+    it("is explained", function()
+      for name in pairs(require("linedancer.cli.arguments").REMOTE) do
+        local code, out = main("help", name)
+        assert.equal(0, code)
+        assert.matches("^Usage: linedancer " .. name, out)
+        assert.matches("Example: .*linedancer " .. name, out)
+        assert.matches("\n  " .. name .. " ", (select(2, main "help")))
+      end
+    end)
+  end)
+
   describe("check", function()
     it("says that a good config or handler is good", function()
       assert.same({ 0, file "gateway.lua" .. ": good\n", "" }, { main("check", file "gateway.lua") })
