@@ -13,6 +13,7 @@ local tasks = require "linedancer.task"
 local versions = require "linedancer.versions"
 require "linedancer" -- so that all of it hears what the supervisor says, from the first word
 
+local FLUSH = 1 -- seconds after a reload
 local JOIN_SECONDS = 30 -- for the supervisor's word; it is there when a worker starts
 
 local M = {}
@@ -21,6 +22,7 @@ local core, tell, W, MAIL = api.core, api.struct.tell, api.vm, api.MAIL
 
 local current -- what serves: { config, parts, definitions, version }
 local trial   -- what is tried, or nil
+local flush   -- the alarm at which traces are forgotten, or nil
 
 -- The options of each listener in PARTS whose handler is DEFINITION.
 local function options_of(definition, parts)
@@ -250,6 +252,13 @@ local function retire(version)
   end
 end
 
+-- On the way to the newest version's, the traces of all those before it are gone through, one after the other. They are
+-- forgotten once the reloads are over, as all are that are still of use.
+local function flush_traces_soon()
+  if flush then alarm.cancel(flush) end
+  flush = alarm.set(FLUSH, jit.flush)
+end
+
 --- What prepare() has got ready is so, from now on. Its connections move as linedancer.migrate says. Returns nil, or
 -- what a handler's start() raised, which changes nothing.
 function M.commit(ready)
@@ -270,6 +279,7 @@ function M.commit(ready)
   end
   if ready.config.retire then alarm.set(ready.config.retire, retire, ready.version) end
   versions.sweep()
+  flush_traces_soon()
   return message
 end
 
