@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "notify.h"
 #include "supervisor_parts.h"
 
 static const double STOP_SECONDS = 1;   /* until a worker told to is killed */
@@ -66,10 +67,12 @@ static void hand_over(struct ld_supervisor *s)
 void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over)
 {
     s->phase = LD_DRAINING;
-    if (handed_over)
+    if (handed_over) {
         hand_over(s);
-    else
+    } else {
+        ld_notify("STOPPING=1");
         ld_supervisor_close_listeners(s, false);
+    }
     ld_log(&s->log, LD_INFO, "draining", "workers=%u seconds=%g", s->slots,
            s->plan->drain);
     order_all(s, LD_CONTROL_DRAIN);

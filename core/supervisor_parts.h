@@ -90,7 +90,8 @@ struct ld_supervisor {
     struct ld_arbiter *arbiter;
     double restarts[LD_RESTARTS_MAX]; /* when; a ring */
     unsigned restart_count;
-    bool was_ready; /* some worker has been */
+    bool was_ready;  /* some worker has been */
+    bool told_ready; /* all have, which was told */
     double next_ping, last_tick;
 };
 

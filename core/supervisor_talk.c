@@ -59,8 +59,10 @@ static void take_ready(struct ld_supervisor *s, struct ld_process *w)
     ld_log(&s->log, LD_INFO, "worker started", "worker=%u pid=%d", w->slot,
            (int)w->pid);
     ld_arbiter_up(s->arbiter, w->slot);
-    if (ld_supervisor_are_ready(s))
+    if (!s->told_ready && ld_supervisor_are_ready(s)) {
+        s->told_ready = true;
         ld_supervisor_take_over();
+    }
 }
 
 static uint32_t number(const uint8_t *p, int bytes)

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "notify.h"
 #include "supervisor_parts.h"
 
 #define SOCKETS "LINEDANCER_SOCKETS"
@@ -155,11 +156,21 @@ void ld_supervisor_inherited(void)
     unsetenv(SOCKETS);
 }
 
+/* A service manager follows the new one. */
+static void tell_ready(void)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), "MAINPID=%d\nREADY=1", (int)getpid());
+    ld_notify(text);
+}
+
 void ld_supervisor_take_over(void)
 {
     const char *text = getenv(PARENT);
     pid_t parent = text ? (pid_t)strtol(text, NULL, 10) : 0;
 
+    tell_ready();
     if (parent > 1 && parent == getppid())
         kill(parent, SIGTERM);
     unsetenv(PARENT);

@@ -4,7 +4,9 @@ is under way is finished, and a failure changes nothing."""
 import os
 import pathlib
 import signal
+import socket
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -146,6 +148,22 @@ class Upgrade(unittest.TestCase):
         visitor.stopped = True
         visitor.join(10)
         self.assertEqual((visitor.refused, visitor.cut), (0, 0))
+
+    def test_a_service_manager_is_told(self):
+        path = tempfile.mktemp(prefix="ld-notify-")
+        manager = self.start(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        manager.settimeout(15)
+        manager.bind(path)
+        self.addCleanup(os.unlink, path)
+        os.environ["NOTIFY_SOCKET"] = path
+        self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
+        gateway = self.gateway()
+        ready = "MAINPID=%d\nREADY=1"
+        self.assertEqual(manager.recv(100).decode(), ready % gateway.pid)
+        heir = self.upgrade(gateway)
+        self.assertEqual(manager.recv(100).decode(), ready % heir)
+        os.kill(heir, signal.SIGTERM)
+        self.assertEqual(manager.recv(100), b"STOPPING=1")
 
     def test_it_listens_where_the_config_says_now(self):
         gateway = self.gateway()

@@ -10,7 +10,7 @@ import sys
 
 LAYERS = [
     {"ld", "value"},
-    {"log", "buf", "chain", "blob", "format", "names", "outbox", "seat"},
+    {"log", "buf", "chain", "blob", "format", "names", "notify", "outbox", "seat"},
     {"unpack", "pack", "timer", "transport", "sock", "memory", "nowhere", "tls",
      "plan"},
     {"listener", "dial", "conn", "pool", "channel"},
