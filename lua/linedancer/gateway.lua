@@ -177,7 +177,10 @@ function M.prepare(config, space, version)
     part.continues = former and former.definition.name == part.definition.name
     if part.continues then
       local ok, message = check_states(former.machine, part.machine)
-      if not ok then return nil, message end
+      if not ok then
+        load.discard(parts)
+        return nil, message
+      end
     end
   end
   return { config = config, parts = parts, definitions = definitions, version = version, taken = taken }
@@ -232,14 +235,16 @@ end
 
 --- What prepare() had got ready is not to be. Connections that were given to it stay there until they end.
 function M.abort(ready)
-  if trial ~= ready then return end
+  if trial ~= ready then return load.discard(ready.parts) end
   trial = nil
   for _, part in ipairs(ready.parts) do
     if part.machine.trial then
       part.machine.trial = nil
-      versions.retire(part.machine)
       core.trial(part.number)
+    else
+      versions.add(part.machine, part.listener.name)
     end
+    versions.retire(part.machine)
   end
   for _, definition in ipairs(ready.definitions) do tasks.disown(definition) end
   versions.sweep()

@@ -43,6 +43,12 @@ local function guarded(...)
   return changes, message
 end
 
+-- What is ready is not to be.
+local function drop()
+  if ready then gateway.abort(ready.version) end
+  ready = nil
+end
+
 local function commit()
   files = ready.files
   local message = gateway.commit(ready.version)
@@ -61,7 +67,7 @@ local function reload_alone(dry)
   elseif not changes then
     log.error("reload refused", { why = message })
   end
-  ready = nil
+  drop()
   if not changes then return nil, message end
   return changes, not dry and version or nil, message
 end
@@ -126,7 +132,7 @@ bus.on_control("V", function(message)
   local before = source.serve(texts)
   last_changes, problem = guarded(version > 0 and version or gateway.current() + 1, texts)
   if version == 0 or not last_changes then
-    ready = nil
+    drop()
     source.serve(before)
   end
   if version == 0 then return end
@@ -145,11 +151,8 @@ bus.on_control("C", function()
 end)
 
 bus.on_control("X", function()
-  if ready then
-    gateway.abort(ready.version)
-    source.serve(files)
-  end
-  ready = nil
+  if ready then source.serve(files) end
+  drop()
   core.take_back()
 end)
 

@@ -432,6 +432,12 @@ class Load(Case):
             self.control("reload")
             for client in clients:
                 ask(client, b"a\n", 10)
+            self.control("reload", dry=True)
+            gateway.write("handler1.lua", "return (")
+            self.refused("reload")
+            gateway.write("handler1.lua", BROKEN["state"][0])
+            self.refused("reload")
+            gateway.write("handler1.lua", TALK)
             used.append(self.used())
         # A version is some 9 KB in each worker.
         self.assertLess(used[-1] - used[20], 40 * 2)

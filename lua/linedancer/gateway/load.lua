@@ -40,21 +40,35 @@ local function definition_of(listener, loaded, space)
   return definition
 end
 
+local function load_one(listener, config, loaded, space, version)
+  local definition, message = definition_of(listener, loaded, space)
+  if not definition then return nil, message end
+  local options
+  options, message = handler.options(definition, listener.options)
+  if not options then return nil, message end
+  local limits = handler.limits(definition, merged(listener.limits, config.limits))
+  return {
+    listener = listener, definition = definition,
+    machine = machine.new(definition, options, limits, listener.name, version),
+  }
+end
+
+--- Forget PARTS, of load(), which nothing uses.
+function M.discard(parts)
+  for _, part in ipairs(parts) do core.forget_machine(part.machine.handle) end
+end
+
 --- Load the handlers of CONFIG in SPACE, as VERSION: { listener =, definition =, machine = } for each listener, and the
 -- definitions; or nil and a message.
 function M.load(config, space, version)
   local parts, loaded = {}, {}
   for i, listener in ipairs(listeners_of(config)) do
-    local definition, message = definition_of(listener, loaded, space)
-    if not definition then return nil, message end
-    local options
-    options, message = handler.options(definition, listener.options)
-    if not options then return nil, message end
-    local limits = handler.limits(definition, merged(listener.limits, config.limits))
-    parts[i] = {
-      listener = listener, definition = definition,
-      machine = machine.new(definition, options, limits, listener.name, version),
-    }
+    local part, message = load_one(listener, config, loaded, space, version)
+    if not part then
+      M.discard(parts)
+      return nil, message
+    end
+    parts[i] = part
   end
   return parts, loaded
 end
