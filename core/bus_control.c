@@ -10,22 +10,14 @@
 
 enum { WAKE_UP_MAX = 64 /* messages: receiving must not starve I/O */ };
 
-static uint32_t number(const uint8_t *p, int bytes)
-{
-    uint32_t n = 0;
-
-    while (bytes-- > 0)
-        n = n << 8 | *p++;
-    return n;
-}
-
 /* FD, or -1, came along. */
 static void take(struct ld_bus *b, const uint8_t *p, size_t n, int fd)
 {
     static const uint8_t pong = LD_CONTROL_PING;
 
     if (p[0] == LD_CONTROL_SOCKET && n == 5 && fd >= 0) {
-        b->events->socket(b->ctx, number(p + 1, 2), number(p + 3, 2), fd);
+        b->events->socket(b->ctx, ld_control_number(p + 1, 2),
+                          ld_control_number(p + 3, 2), fd);
         return;
     }
     if (fd >= 0)
@@ -41,12 +33,13 @@ static void take(struct ld_bus *b, const uint8_t *p, size_t n, int fd)
     case LD_CONTROL_WATCH:
     case LD_CONTROL_UNWATCH:
         if (n == 3)
-            b->events->watch(b->ctx, number(p + 1, 2),
+            b->events->watch(b->ctx, ld_control_number(p + 1, 2),
                              p[0] == LD_CONTROL_WATCH);
         break;
     case LD_CONTROL_WORKER:
         if (n == 8)
-            ld_bus_peer_changed(b, number(p + 1, 2), number(p + 3, 4), p[7]);
+            ld_bus_peer_changed(b, ld_control_number(p + 1, 2),
+                                ld_control_number(p + 3, 4), p[7]);
         b->events->control(b->ctx, p, n);
         break;
     default: b->events->control(b->ctx, p, n);

@@ -52,6 +52,22 @@ enum ld_control {
     LD_CONTROL_PREPARED = 'v' /* version:u32 ok:u8 text:s2 */
 };
 
+/* The number in BYTES bytes at P. */
+static inline uint32_t ld_control_number(const uint8_t *p, int bytes)
+{
+    uint32_t n = 0;
+
+    while (bytes-- > 0)
+        n = n << 8 | *p++;
+    return n;
+}
+
+static inline void ld_control_put(uint8_t *p, uint64_t n, int bytes)
+{
+    for (int i = bytes - 1; i >= 0; i--, n >>= 8)
+        p[i] = (uint8_t)n;
+}
+
 struct ld_seat {
     uint32_t slot;        /* of this worker, from 1 */
     uint32_t incarnation; /* how many this slot has had, from 1 */

@@ -47,21 +47,13 @@ static void stop_at_once(struct ld_supervisor *s)
     ld_supervisor_stop(s);
 }
 
-/* Copies of sockets that others listen on are only closed. */
 static void hand_over(struct ld_supervisor *s)
 {
-    size_t count = (size_t)s->plan->listener_count * s->slots;
-
     order_all(s, LD_CONTROL_LEAVE);
-    for (size_t i = 0; i < count; i++) {
-        if (s->sockets[i] >= 0)
-            close(s->sockets[i]);
-        for (size_t k = i + 1; k < count;
-             k++) /* a unix socket is one for all */
-            if (s->sockets[k] == s->sockets[i])
-                s->sockets[k] = -1;
-        s->sockets[i] = -1;
-    }
+    for (uint32_t i = 0; i < s->plan->listener_count; i++)
+        ld_supervisor_close_listener(s, &s->plan->listeners[i],
+                                     &s->sockets[i * s->slots],
+                                     LD_CLOSE_COPIES);
 }
 
 void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over)

@@ -24,25 +24,15 @@ static size_t socket_count(const struct ld_supervisor *s,
     return (size_t)p->listener_count * s->slots;
 }
 
-void ld_supervisor_close_fresh(struct ld_supervisor *s)
+void ld_supervisor_close_unused(const struct ld_supervisor *s,
+                                const struct ld_plan *p, int *sockets)
 {
-    struct ld_reload *r = &s->reload;
-    size_t count = r->sockets ? socket_count(s, r->next) : 0;
+    size_t count = socket_count(s, s->plan);
 
-    for (size_t i = 0; i < count; i++) {
-        int fd = r->sockets[i];
-
-        if (fd < 0 || is_among(s->sockets, socket_count(s, s->plan), fd) ||
-            is_among(r->sockets, i, fd))
-            continue;
-        close(fd);
-    }
-    for (uint32_t i = 0; r->sockets && i < r->next->listener_count; i++)
-        if (r->next->listeners[i].family == AF_UNIX &&
-            r->sockets[i * s->slots] >= 0 &&
-            !is_among(s->sockets, socket_count(s, s->plan),
-                      r->sockets[i * s->slots]))
-            unlink(r->next->listeners[i].path);
+    for (uint32_t i = 0; sockets && i < p->listener_count; i++)
+        if (!is_among(s->sockets, count, sockets[i * s->slots]))
+            ld_supervisor_close_listener(s, &p->listeners[i],
+                                         &sockets[i * s->slots], LD_CLOSE_OWN);
 }
 
 /* Is A what B was?  Of listeners on any port, those for the same handler. */
@@ -109,30 +99,9 @@ void ld_supervisor_send_sockets(struct ld_supervisor *s, struct ld_process *w)
             if (is_among(s->sockets, socket_count(s, s->plan), fd) ||
                 (is_unix && slot != w->slot))
                 continue;
-            m[1] = (uint8_t)(i >> 8);
-            m[2] = (uint8_t)i;
-            m[3] = (uint8_t)(slot >> 8);
-            m[4] = (uint8_t)slot;
+            ld_control_put(m + 1, i, 2);
+            ld_control_put(m + 3, slot, 2);
             if (w->control >= 0)
                 ld_outbox_put_fd(&w->outbox, m, sizeof(m), fd);
         }
-}
-
-/* Listeners that the new plan does not have. */
-void ld_supervisor_close_former(struct ld_supervisor *s,
-                                const struct ld_plan *p, int *sockets)
-{
-    size_t count = socket_count(s, s->plan);
-
-    for (uint32_t i = 0; i < p->listener_count; i++) {
-        int *fds = &sockets[i * s->slots];
-        uint32_t n = p->listeners[i].family == AF_UNIX ? 1 : s->slots;
-
-        if (is_among(s->sockets, count, fds[0]))
-            continue;
-        if (p->listeners[i].family == AF_UNIX)
-            unlink(p->listeners[i].path);
-        for (uint32_t k = 0; k < n; k++)
-            close(fds[k]);
-    }
 }

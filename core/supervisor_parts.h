@@ -103,6 +103,12 @@ double ld_supervisor_now(void);
  * drains, refuses clients from now on. */
 bool ld_supervisor_open(struct ld_supervisor *s);
 void ld_supervisor_close_listeners(struct ld_supervisor *s, bool all);
+/* Close the sockets of L: copies of what others listen on; with its file; or
+ * for workers, too, which have copies. */
+enum ld_closing { LD_CLOSE_COPIES, LD_CLOSE_OWN, LD_CLOSE_FOR_ALL };
+void ld_supervisor_close_listener(const struct ld_supervisor *s,
+                                  const struct ld_plan_listener *l,
+                                  int *sockets, enum ld_closing how);
 /* Bind what L says, but the first COUNT of SOCKETS, which there are: a socket
  * for each slot; false with errno. */
 bool ld_supervisor_bind(struct ld_supervisor *s,
@@ -130,13 +136,12 @@ void ld_supervisor_leave(struct ld_supervisor *s);
 void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over);
 
 /* supervisor_change.c: find or make the sockets of the plan to come; false with
- * WHY.  Give W the new ones; close them; close those of plan P, which has gone,
- * that the plan that holds has no use for. */
+ * WHY.  Give W the new ones.  Close those of plan P that the plan that holds
+ * does not have; SOCKETS may be NULL. */
 bool ld_supervisor_find_sockets(struct ld_supervisor *s, char *why,
                                 size_t size);
 void ld_supervisor_send_sockets(struct ld_supervisor *s, struct ld_process *w);
-void ld_supervisor_close_fresh(struct ld_supervisor *s);
-void ld_supervisor_close_former(struct ld_supervisor *s,
+void ld_supervisor_close_unused(const struct ld_supervisor *s,
                                 const struct ld_plan *p, int *sockets);
 
 /* supervisor_watch.c: watch the files of the plan that holds, if it says so. */

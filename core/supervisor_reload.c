@@ -34,13 +34,6 @@ static double patience(const struct ld_supervisor *s)
     return seconds > 1 ? seconds : 1;
 }
 
-static size_t put(uint8_t *p, uint64_t n, int bytes)
-{
-    for (int i = bytes - 1; i >= 0; i--, n >>= 8)
-        p[i] = (uint8_t)n;
-    return (size_t)bytes;
-}
-
 static void answer(struct ld_supervisor *s, uint32_t version, const char *text)
 {
     struct ld_reload *r = &s->reload;
@@ -49,9 +42,9 @@ static void answer(struct ld_supervisor *s, uint32_t version, const char *text)
 
     if (r->wish.slot == 0)
         return;
-    put(m + 1, r->wish.request, 4);
-    put(m + 5, version, 4);
-    put(m + 9, len, 2);
+    ld_control_put(m + 1, r->wish.request, 4);
+    ld_control_put(m + 5, version, 4);
+    ld_control_put(m + 9, len, 2);
     memcpy(m + 11, text, len);
     ld_supervisor_send(s, &s->workers[r->wish.slot - 1], m, 11 + len);
 }
@@ -100,7 +93,7 @@ static void refuse(struct ld_supervisor *s, const char *why)
             ld_supervisor_send(s, &s->workers[i], &abort, 1);
     if (s->reload.child > 0)
         kill(s->reload.child, SIGKILL);
-    ld_supervisor_close_fresh(s);
+    ld_supervisor_close_unused(s, s->reload.next, s->reload.sockets);
     forget(s);
 }
 
@@ -203,7 +196,7 @@ static void send_all(struct ld_supervisor *s, struct ld_process *w,
     send_plan(s, w);
     if (version > 0)
         ld_supervisor_send_sockets(s, w);
-    put(m + 1, version, 4);
+    ld_control_put(m + 1, version, 4);
     ld_supervisor_send(s, w, m, sizeof(m));
     w->outbox.limit = limit + w->outbox.kept;
 }
@@ -307,7 +300,7 @@ static void commit(struct ld_supervisor *s)
     ld_supervisor_watch(s);
     for (uint32_t i = 0; i < s->slots; i++)
         ld_supervisor_send(s, &s->workers[i], &order, 1);
-    ld_supervisor_close_former(s, former, sockets);
+    ld_supervisor_close_unused(s, former, sockets);
     ld_plan_free(former);
     free(sockets);
     ld_log(&s->log, LD_INFO, "reloaded", "version=%u", s->version);
@@ -322,7 +315,7 @@ static void try_out(struct ld_supervisor *s)
     struct ld_reload *r = &s->reload;
     uint8_t m[3] = {LD_CONTROL_TRIAL};
 
-    put(m + 1, r->wish.share, 2);
+    ld_control_put(m + 1, r->wish.share, 2);
     for (uint32_t i = 0; i < s->slots; i++)
         ld_supervisor_send(s, &s->workers[i], m, sizeof(m));
     r->phase = LD_RELOAD_TRYING;
@@ -347,9 +340,7 @@ void ld_supervisor_prepared(struct ld_supervisor *s, struct ld_process *w,
                             const uint8_t *p, size_t n)
 {
     char why[LD_CONTROL_MAX];
-    uint32_t version = n < 8 ? 0
-                             : (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 |
-                                   (uint32_t)p[3] << 8 | p[4];
+    uint32_t version = n < 8 ? 0 : ld_control_number(p + 1, 4);
 
     if (s->reload.phase != LD_RELOAD_PREPARING || version != s->version + 1)
         return;

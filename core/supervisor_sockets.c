@@ -124,19 +124,18 @@ static void close_all(int *fds, size_t count)
     }
 }
 
-/* Workers have the same sockets: shutdown() ends them for all. */
-static void close_listener(struct ld_supervisor *s, uint32_t index)
+void ld_supervisor_close_listener(const struct ld_supervisor *s,
+                                  const struct ld_plan_listener *l,
+                                  int *sockets, enum ld_closing how)
 {
-    const struct ld_plan_listener *l = &s->plan->listeners[index];
-    int *sockets = &s->sockets[index * s->slots];
     uint32_t count = l->family == AF_UNIX ? 1 : s->slots;
 
     if (sockets[0] < 0)
         return;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; how == LD_CLOSE_FOR_ALL && i < count; i++)
         shutdown(sockets[i], SHUT_RDWR);
     close_all(sockets, count);
-    if (l->family == AF_UNIX)
+    if (how != LD_CLOSE_COPIES && l->family == AF_UNIX)
         unlink(l->path);
 }
 
@@ -144,7 +143,9 @@ void ld_supervisor_close_listeners(struct ld_supervisor *s, bool all)
 {
     for (uint32_t i = 0; s->sockets && i < s->plan->listener_count; i++)
         if (all || !s->plan->listeners[i].stays)
-            close_listener(s, i);
+            ld_supervisor_close_listener(s, &s->plan->listeners[i],
+                                         &s->sockets[i * s->slots],
+                                         LD_CLOSE_FOR_ALL);
 }
 
 void ld_supervisor_close(struct ld_supervisor *s)

@@ -29,8 +29,9 @@ void ld_supervisor_send(struct ld_supervisor *s, struct ld_process *w,
 void ld_supervisor_order(struct ld_supervisor *s, struct ld_process *w,
                          int kind, uint32_t slot)
 {
-    uint8_t order[3] = {(uint8_t)kind, (uint8_t)(slot >> 8), (uint8_t)slot};
+    uint8_t order[3] = {(uint8_t)kind};
 
+    ld_control_put(order + 1, slot, 2);
     ld_supervisor_send(s, w, order, slot ? sizeof(order) : 1);
 }
 
@@ -65,24 +66,16 @@ static void take_ready(struct ld_supervisor *s, struct ld_process *w)
     }
 }
 
-static uint32_t number(const uint8_t *p, int bytes)
-{
-    uint32_t n = 0;
-
-    while (bytes-- > 0)
-        n = n << 8 | *p++;
-    return n;
-}
-
 static void take_reload(struct ld_supervisor *s, const struct ld_process *w,
                         const uint8_t *p, size_t n)
 {
     if (n == 12)
-        ld_supervisor_reload(s, &(struct ld_wish){.slot = w->slot,
-                                                  .request = number(p + 1, 4),
-                                                  .dry = p[5],
-                                                  .share = number(p + 6, 2),
-                                                  .seconds = number(p + 8, 4)});
+        ld_supervisor_reload(
+            s, &(struct ld_wish){.slot = w->slot,
+                                 .request = ld_control_number(p + 1, 4),
+                                 .dry = p[5],
+                                 .share = ld_control_number(p + 6, 2),
+                                 .seconds = ld_control_number(p + 8, 4)});
 }
 
 static void take_verdict(struct ld_supervisor *s, const uint8_t *p, size_t n)

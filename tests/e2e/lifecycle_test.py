@@ -8,19 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support.client import ask, connect, read, read_all
-from support.gateway import Gateway, run
-
-# A frame is a length and that many bytes; its answer is the bytes.
-FRAMED = """
-local states = {}
-function states.frame(conn)
-  local size = conn:unpack "B"
-  if not size then return end
-  conn:write(conn:expect(size))
-  return "frame"
-end
-return { initial = "frame", states = states, timeouts = { 60 } }
-"""
+from support.gateway import FRAMED, Gateway, run
 
 # One line, and a long answer.
 LONG = """

@@ -13,18 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support.client import ask, connect, read, read_all
 from support.control import Control
-from support.gateway import Gateway, until
-
-FRAMED = """
-local states = {}
-function states.frame(conn)
-  local size = conn:unpack "B"
-  if not size then return end
-  conn:write(conn:expect(size))
-  return "frame"
-end
-return { initial = "frame", states = states, timeouts = { 60 } }
-"""
+from support.gateway import FRAMED, Gateway, until
 
 
 class Visitor(threading.Thread):

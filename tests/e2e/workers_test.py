@@ -11,22 +11,10 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support.client import ask, connect, read, read_all, read_line
-from support.gateway import Gateway, Lua, run, until
+from support.gateway import FRAMED, Gateway, Lua, run, until
 
 WHO = str(pathlib.Path(__file__).parent / "support" / "who.lua")
 LINE = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info |warn |error) \S"
-
-# A frame is a length and that many bytes; its answer is the bytes.
-FRAMED = """
-local states = {}
-function states.frame(conn)
-  local size = conn:unpack "B"
-  if not size then return end
-  conn:write(conn:expect(size))
-  return "frame"
-end
-return { initial = "frame", states = states, timeouts = { 60 } }
-"""
 
 # Each line is answered by what the config's function makes of it.
 ANSWERING = """

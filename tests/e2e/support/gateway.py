@@ -14,6 +14,18 @@ PROGRAM = BUILD / "linedancer"
 SOURCE = pathlib.Path(__file__).resolve().parents[3]
 PATIENCE = 15  # seconds until an event that should come is given up
 
+# A handler: a frame is a length and that many bytes; its answer is the bytes.
+FRAMED = """
+local states = {}
+function states.frame(conn)
+  local size = conn:unpack "B"
+  if not size then return end
+  conn:write(conn:expect(size))
+  return "frame"
+end
+return { initial = "frame", states = states, timeouts = { 60 } }
+"""
+
 
 class Lua(str):
     """A text that is a Lua expression."""
