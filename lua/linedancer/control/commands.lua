@@ -21,19 +21,14 @@ local TRACE, TRACE_MAX = 60, 3600 -- seconds
 local TRIAL, TRIAL_MAX, ERRORS = 600, 86400, 1 -- seconds; per cent
 local began = os.time()
 
-local function is(value, kind, name)
-  if value == nil or type(value) == kind then return true end
-  return nil, ("%s must be a %s"):format(name, kind)
-end
-
 -- Are the fields of REQUEST of the KINDS, a table? Others than those are refused.
 local function check(request, kinds)
   for key, value in pairs(request) do
-    if key ~= "command" and key ~= "id" or kinds[key] then
-      if not kinds[key] then return nil, suggest.unknown("argument", tostring(key), suggest.keys(kinds)) end
-      local ok, problem = is(value, kinds[key], key)
-      if not ok then return nil, problem end
+    local kind = kinds[key]
+    if not kind and key ~= "command" and key ~= "id" then
+      return nil, suggest.unknown("argument", tostring(key), suggest.keys(kinds))
     end
+    if kind and type(value) ~= kind then return nil, ("%s must be a %s"):format(key, kind) end
   end
   return true
 end
