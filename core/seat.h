@@ -45,11 +45,19 @@ enum ld_control {
     LD_CONTROL_READY = 'r',
     LD_CONTROL_REGISTER = 'R',   /* request:u32 take:u8 name:s2 id:s2 */
     LD_CONTROL_UNREGISTER = 'U', /* name:s2 id:s2 */
-    /* request:u32 dry:u8 share:u16 seconds:u32; a share above 0: try it first,
-       for so long */
+    /* request:u32 how:u8, an enum ld_reload_how, share:u16 seconds:u32 */
     LD_CONTROL_RELOAD = 'L',
-    LD_CONTROL_JUDGE = 'J',   /* good:u8 text: what came of the trial */
+    /* request:u32, 0 if nobody waits for an answer, good:u8 text: what came of
+       the trial; or is it confirmed? */
+    LD_CONTROL_JUDGE = 'J',
     LD_CONTROL_PREPARED = 'v' /* version:u32 ok:u8 text:s2 */
+};
+
+enum ld_reload_how {
+    LD_RELOAD_FOR_GOOD,
+    LD_RELOAD_DRY,    /* only say what would change */
+    LD_RELOAD_TRIAL,  /* SHARE of 1000 new connections have it for SECONDS */
+    LD_RELOAD_CONFIRM /* back again, unless somebody confirms it in SECONDS */
 };
 
 /* The number in BYTES bytes at P. */

@@ -197,6 +197,7 @@ int ld_supervise(struct ld_plan *plan, const struct ld_supervisor_ops *ops,
 {
     struct ld_supervisor s = {.plan = plan,
                               .version = 1,
+                              .last_version = 1,
                               .ops = ops,
                               .ctx = ctx,
                               .status = 1,

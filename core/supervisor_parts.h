@@ -36,18 +36,19 @@ struct ld_text_of {
 
 enum ld_reload_phase {
     LD_RELOAD_NONE,
-    LD_RELOAD_PLANNING,  /* a child evaluates the config */
-    LD_RELOAD_WAITING,   /* until all workers are ready */
-    LD_RELOAD_PREPARING, /* they load it */
-    LD_RELOAD_TRYING     /* some new connections have it */
+    LD_RELOAD_CONFIRMING, /* it holds, until it is not confirmed in time */
+    LD_RELOAD_PLANNING,   /* a child evaluates the config */
+    LD_RELOAD_WAITING,    /* until all workers are ready */
+    LD_RELOAD_PREPARING,  /* they load it */
+    LD_RELOAD_TRYING      /* some new connections have it */
 };
 
 /* What is wanted of a reload: the worker in SLOT (0: nobody) is told what came
- * of it, as an answer to REQUEST.  DRY: it is only shown. */
+ * of it, as an answer to REQUEST. */
 struct ld_wish {
     uint32_t slot, request;
-    bool dry;
-    uint32_t share, seconds; /* of a trial, in thousandths; share 0: none */
+    enum ld_reload_how how;
+    uint32_t share, seconds;
 };
 
 struct ld_reload {
@@ -57,8 +58,9 @@ struct ld_reload {
     int out, err; /* what it writes, a plan, and what it says */
     struct ld_text_of text, words;
     double deadline;
-    struct ld_plan *next;
-    int *sockets; /* of NEXT, as in struct ld_seat */
+    struct ld_plan *next; /* while it is to be confirmed: what was before */
+    uint32_t version;     /* of NEXT */
+    int *sockets;         /* of NEXT, as in struct ld_seat */
 };
 
 struct ld_watch {
@@ -69,8 +71,9 @@ struct ld_watch {
 enum ld_supervisor_phase { LD_SERVING, LD_DRAINING, LD_STOPPING };
 
 struct ld_supervisor {
-    struct ld_plan *plan; /* that holds */
-    uint32_t version;     /* its number, from 1 */
+    struct ld_plan *plan;  /* that holds */
+    uint32_t version;      /* its number, from 1 */
+    uint32_t last_version; /* of those that some connection may have had */
     struct ld_reload reload;
     struct ld_watch watch;
     pid_t heir; /* that is to take our place, or 0 */
@@ -168,8 +171,17 @@ void ld_supervisor_reload_init(struct ld_supervisor *s);
 bool ld_supervisor_are_ready(const struct ld_supervisor *s);
 /* Have the config evaluated again. */
 void ld_supervisor_reload(struct ld_supervisor *s, const struct ld_wish *w);
-/* The trial is over: it is GOOD, or WHY not. */
-void ld_supervisor_judge(struct ld_supervisor *s, bool good, const char *why);
+/* The steps of a reload that others take, too: nobody is told more than WHY it
+ * is refused, or that it holds. */
+void ld_supervisor_reload_answer(struct ld_supervisor *s, uint32_t version,
+                                 const char *text);
+void ld_supervisor_reload_answer_at_once(struct ld_supervisor *s,
+                                         const struct ld_wish *w,
+                                         const char *text);
+void ld_supervisor_reload_refuse(struct ld_supervisor *s, const char *why);
+void ld_supervisor_reload_await_workers(struct ld_supervisor *s);
+void ld_supervisor_reload_commit(struct ld_supervisor *s);
+void ld_supervisor_reload_forget(struct ld_supervisor *s);
 /* The child that evaluates it has something to say, or has ended. */
 void ld_supervisor_reload_read(struct ld_supervisor *s);
 void ld_supervisor_planned(struct ld_supervisor *s, int status);
@@ -179,6 +191,20 @@ void ld_supervisor_prepared(struct ld_supervisor *s, struct ld_process *w,
 void ld_supervisor_reload_lost(struct ld_supervisor *s,
                                const struct ld_process *w);
 void ld_supervisor_reload_tick(struct ld_supervisor *s, double now);
+
+/* supervisor_verdict.c: a version that is on trial, or is to be confirmed. */
+
+/* All workers have prepared it: try it out. */
+void ld_supervisor_try(struct ld_supervisor *s);
+/* It holds, but FORMER comes back unless somebody confirms it. */
+void ld_supervisor_await_confirmation(struct ld_supervisor *s,
+                                      const struct ld_wish *w,
+                                      struct ld_plan *former);
+/* The verdict, GOOD, or WHY not, comes from W. */
+void ld_supervisor_judge(struct ld_supervisor *s, const struct ld_wish *w,
+                         bool good, const char *why);
+/* Nobody said anything in time, or the gateway stops. */
+void ld_supervisor_judge_late(struct ld_supervisor *s);
 
 /* supervisor_talk.c */
 

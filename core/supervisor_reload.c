@@ -23,8 +23,6 @@ enum {
     PIECE = LD_CONTROL_MAX - 1
 };
 
-static const double TRIAL_SPARE = 10; /* seconds after its end */
-
 /* Seconds for the child to evaluate the config, and for the workers to be ready
  * and to prepare: time for some heartbeats. */
 static double patience(const struct ld_supervisor *s)
@@ -34,7 +32,8 @@ static double patience(const struct ld_supervisor *s)
     return seconds > 1 ? seconds : 1;
 }
 
-static void answer(struct ld_supervisor *s, uint32_t version, const char *text)
+void ld_supervisor_reload_answer(struct ld_supervisor *s, uint32_t version,
+                                 const char *text)
 {
     struct ld_reload *r = &s->reload;
     size_t len = strnlen(text, TEXT_MAX);
@@ -50,18 +49,19 @@ static void answer(struct ld_supervisor *s, uint32_t version, const char *text)
 }
 
 /* What can be said to one who asks while another reload is under way. */
-static void answer_at_once(struct ld_supervisor *s, const struct ld_wish *w,
-                           const char *text)
+void ld_supervisor_reload_answer_at_once(struct ld_supervisor *s,
+                                         const struct ld_wish *w,
+                                         const char *text)
 {
     struct ld_reload under_way = s->reload;
 
     s->reload.wish = *w;
-    answer(s, 0, text);
+    ld_supervisor_reload_answer(s, 0, text);
     s->reload = under_way;
     ld_log(&s->log, LD_WARN, "reload refused", "why=\"%s\"", text);
 }
 
-static void forget(struct ld_supervisor *s)
+void ld_supervisor_reload_forget(struct ld_supervisor *s)
 {
     struct ld_reload *r = &s->reload;
 
@@ -82,19 +82,19 @@ void ld_supervisor_reload_init(struct ld_supervisor *s)
 }
 
 /* All is as it was. */
-static void refuse(struct ld_supervisor *s, const char *why)
+void ld_supervisor_reload_refuse(struct ld_supervisor *s, const char *why)
 {
     static const uint8_t abort = LD_CONTROL_ABORT;
 
     ld_log(&s->log, LD_FAULT, "reload refused", "why=\"%s\"", why);
-    answer(s, 0, why);
+    ld_supervisor_reload_answer(s, 0, why);
     if (s->reload.phase >= LD_RELOAD_PREPARING)
         for (uint32_t i = 0; i < s->slots; i++)
             ld_supervisor_send(s, &s->workers[i], &abort, 1);
     if (s->reload.child > 0)
         kill(s->reload.child, SIGKILL);
     ld_supervisor_close_unused(s, s->reload.next, s->reload.sockets);
-    forget(s);
+    ld_supervisor_reload_forget(s);
 }
 
 static void run_child(struct ld_supervisor *s, const int out[2],
@@ -114,9 +114,12 @@ void ld_supervisor_reload(struct ld_supervisor *s, const struct ld_wish *w)
     int out[2] = {-1, -1}, err[2] = {-1, -1};
 
     if (s->phase != LD_SERVING || r->phase) {
-        answer_at_once(s, w,
-                       r->phase ? "another reload is under way"
-                                : "the gateway is stopping");
+        ld_supervisor_reload_answer_at_once(
+            s, w,
+            r->phase == LD_RELOAD_CONFIRMING ? "the version that serves is to "
+                                               "be confirmed or reverted first"
+            : r->phase                       ? "another reload is under way"
+                                             : "the gateway is stopping");
         return;
     }
     r->wish = *w;
@@ -133,7 +136,7 @@ void ld_supervisor_reload(struct ld_supervisor *s, const struct ld_wish *w)
     if (err[1] >= 0)
         close(err[1]);
     if (r->child < 0) {
-        refuse(s, strerror(errno));
+        ld_supervisor_reload_refuse(s, strerror(errno));
         return;
     }
     fcntl(r->out, F_SETFL, O_NONBLOCK);
@@ -206,8 +209,8 @@ static void show(struct ld_supervisor *s)
 {
     if (s->reload.wish.slot)
         send_all(s, &s->workers[s->reload.wish.slot - 1], 0);
-    answer(s, s->version, "");
-    forget(s);
+    ld_supervisor_reload_answer(s, s->version, "");
+    ld_supervisor_reload_forget(s);
 }
 
 bool ld_supervisor_are_ready(const struct ld_supervisor *s)
@@ -224,15 +227,23 @@ static void prepare(struct ld_supervisor *s)
     char why[512] = "out of memory";
 
     if (!ld_supervisor_find_sockets(s, why, sizeof(why))) {
-        refuse(s, why);
+        ld_supervisor_reload_refuse(s, why);
         return;
     }
     r->phase = LD_RELOAD_PREPARING;
+    r->version = s->last_version + 1;
     r->deadline = ld_supervisor_now() + patience(s);
     for (uint32_t i = 0; i < s->slots; i++) {
         s->workers[i].prepared = false;
-        send_all(s, &s->workers[i], s->version + 1);
+        send_all(s, &s->workers[i], r->version);
     }
+}
+
+void ld_supervisor_reload_await_workers(struct ld_supervisor *s)
+{
+    s->reload.phase = LD_RELOAD_WAITING;
+    s->reload.deadline = ld_supervisor_now() + patience(s);
+    ld_supervisor_reload_tick(s, 0);
 }
 
 /* What the child said, without what a line of the log begins with. */
@@ -263,37 +274,36 @@ void ld_supervisor_planned(struct ld_supervisor *s, int status)
     ld_supervisor_reload_read(s);
     r->child = 0;
     if (status != 0 || r->text.size == 0) {
-        refuse(s, last_words(r, status));
+        ld_supervisor_reload_refuse(s, last_words(r, status));
         return;
     }
     r->next = ld_plan_read(r->text.p, r->text.size);
     r->text.p = NULL;
     if (!r->next) {
-        refuse(s, "the plan makes no sense");
+        ld_supervisor_reload_refuse(s, "the plan makes no sense");
     } else if (r->next->workers != s->slots) {
         snprintf(why, sizeof(why), "workers: %u instead of %u takes a restart",
                  r->next->workers, s->slots);
-        refuse(s, why);
-    } else if (r->wish.dry) {
+        ld_supervisor_reload_refuse(s, why);
+    } else if (r->wish.how == LD_RELOAD_DRY) {
         show(s);
     } else {
-        r->phase = LD_RELOAD_WAITING;
-        r->deadline = ld_supervisor_now() + patience(s);
-        ld_supervisor_reload_tick(s, 0);
+        ld_supervisor_reload_await_workers(s);
     }
 }
 
 /* From here on the new plan holds, whatever happens. */
-static void commit(struct ld_supervisor *s)
+void ld_supervisor_reload_commit(struct ld_supervisor *s)
 {
     static const uint8_t order = LD_CONTROL_COMMIT;
     struct ld_reload *r = &s->reload;
+    struct ld_wish wish = r->wish;
     struct ld_plan *former = s->plan;
     int *sockets = s->sockets;
 
     s->plan = r->next;
     s->sockets = r->sockets;
-    s->version++;
+    s->version = s->last_version = r->version;
     r->next = NULL;
     r->sockets = NULL;
     s->log.level = s->plan->level;
@@ -301,39 +311,14 @@ static void commit(struct ld_supervisor *s)
     for (uint32_t i = 0; i < s->slots; i++)
         ld_supervisor_send(s, &s->workers[i], &order, 1);
     ld_supervisor_close_unused(s, former, sockets);
-    ld_plan_free(former);
     free(sockets);
     ld_log(&s->log, LD_INFO, "reloaded", "version=%u", s->version);
-    answer(s, s->version, "");
-    forget(s);
-}
-
-/* Some of the clients that come are for the new version; somebody will say what
- * came of it. */
-static void try_out(struct ld_supervisor *s)
-{
-    struct ld_reload *r = &s->reload;
-    uint8_t m[3] = {LD_CONTROL_TRIAL};
-
-    ld_control_put(m + 1, r->wish.share, 2);
-    for (uint32_t i = 0; i < s->slots; i++)
-        ld_supervisor_send(s, &s->workers[i], m, sizeof(m));
-    r->phase = LD_RELOAD_TRYING;
-    r->deadline = ld_supervisor_now() + r->wish.seconds + TRIAL_SPARE;
-    ld_log(&s->log, LD_INFO, "trial", "version=%u share=%g%% seconds=%u",
-           s->version + 1, r->wish.share / 10.0, r->wish.seconds);
-    answer(s, s->version + 1, "trial");
-    r->wish.slot = 0;
-}
-
-void ld_supervisor_judge(struct ld_supervisor *s, bool good, const char *why)
-{
-    if (s->reload.phase != LD_RELOAD_TRYING)
-        return;
-    if (good)
-        commit(s);
+    ld_supervisor_reload_answer(s, s->version, "");
+    ld_supervisor_reload_forget(s);
+    if (wish.how == LD_RELOAD_CONFIRM)
+        ld_supervisor_await_confirmation(s, &wish, former);
     else
-        refuse(s, why);
+        ld_plan_free(former);
 }
 
 void ld_supervisor_prepared(struct ld_supervisor *s, struct ld_process *w,
@@ -342,21 +327,21 @@ void ld_supervisor_prepared(struct ld_supervisor *s, struct ld_process *w,
     char why[LD_CONTROL_MAX];
     uint32_t version = n < 8 ? 0 : ld_control_number(p + 1, 4);
 
-    if (s->reload.phase != LD_RELOAD_PREPARING || version != s->version + 1)
+    if (s->reload.phase != LD_RELOAD_PREPARING || version != s->reload.version)
         return;
     if (!p[5]) {
         snprintf(why, sizeof(why), "%.*s", (int)(n - 8), (const char *)p + 8);
-        refuse(s, why);
+        ld_supervisor_reload_refuse(s, why);
         return;
     }
     w->prepared = true;
     for (uint32_t i = 0; i < s->slots; i++)
         if (!s->workers[i].prepared)
             return;
-    if (s->reload.wish.share > 0)
-        try_out(s);
+    if (s->reload.wish.how == LD_RELOAD_TRIAL)
+        ld_supervisor_try(s);
     else
-        commit(s);
+        ld_supervisor_reload_commit(s);
 }
 
 void ld_supervisor_reload_lost(struct ld_supervisor *s,
@@ -371,7 +356,7 @@ void ld_supervisor_reload_lost(struct ld_supervisor *s,
     snprintf(why, sizeof(why), "worker %u died %s", w->slot,
              s->reload.phase == LD_RELOAD_TRYING ? "during the trial"
                                                  : "while it prepared");
-    refuse(s, why);
+    ld_supervisor_reload_refuse(s, why);
 }
 
 static void refuse_late(struct ld_supervisor *s)
@@ -381,13 +366,9 @@ static void refuse_late(struct ld_supervisor *s)
     snprintf(why, sizeof(why), "%s within %g seconds",
              s->reload.phase == LD_RELOAD_PLANNING
                  ? "the config was not evaluated"
-             : s->reload.phase == LD_RELOAD_TRYING
-                 ? "nobody said what came of the trial"
                  : "the workers were not ready",
-             s->reload.phase == LD_RELOAD_TRYING
-                 ? s->reload.wish.seconds + TRIAL_SPARE
-                 : patience(s));
-    refuse(s, why);
+             patience(s));
+    ld_supervisor_reload_refuse(s, why);
 }
 
 void ld_supervisor_reload_tick(struct ld_supervisor *s, double now)
@@ -396,10 +377,15 @@ void ld_supervisor_reload_tick(struct ld_supervisor *s, double now)
 
     if (!r->phase)
         return;
-    if (s->phase != LD_SERVING)
-        refuse(s, "the gateway is stopping");
-    else if (r->phase == LD_RELOAD_WAITING && ld_supervisor_are_ready(s))
+    if (s->phase == LD_SERVING && r->phase == LD_RELOAD_WAITING &&
+        ld_supervisor_are_ready(s))
         prepare(s);
-    else if (now > r->deadline)
+    else if (s->phase == LD_SERVING && now <= r->deadline)
+        return;
+    else if (r->phase == LD_RELOAD_CONFIRMING || r->phase == LD_RELOAD_TRYING)
+        ld_supervisor_judge_late(s);
+    else if (s->phase != LD_SERVING)
+        ld_supervisor_reload_refuse(s, "the gateway is stopping");
+    else
         refuse_late(s);
 }

@@ -73,19 +73,23 @@ static void take_reload(struct ld_supervisor *s, const struct ld_process *w,
         ld_supervisor_reload(
             s, &(struct ld_wish){.slot = w->slot,
                                  .request = ld_control_number(p + 1, 4),
-                                 .dry = p[5],
+                                 .how = p[5],
                                  .share = ld_control_number(p + 6, 2),
                                  .seconds = ld_control_number(p + 8, 4)});
 }
 
-static void take_verdict(struct ld_supervisor *s, const uint8_t *p, size_t n)
+static void take_verdict(struct ld_supervisor *s, const struct ld_process *w,
+                         const uint8_t *p, size_t n)
 {
     char why[LD_CONTROL_MAX];
+    struct ld_wish wish = {0};
 
-    if (n < 2)
+    if (n < 6)
         return;
-    snprintf(why, sizeof(why), "%.*s", (int)(n - 2), (const char *)p + 2);
-    ld_supervisor_judge(s, p[1], why);
+    wish.request = ld_control_number(p + 1, 4);
+    wish.slot = wish.request ? w->slot : 0;
+    snprintf(why, sizeof(why), "%.*s", (int)(n - 6), (const char *)p + 6);
+    ld_supervisor_judge(s, &wish, p[5], why);
 }
 
 static void take(struct ld_supervisor *s, struct ld_process *w,
@@ -96,7 +100,7 @@ static void take(struct ld_supervisor *s, struct ld_process *w,
     case LD_CONTROL_READY: take_ready(s, w); return;
     case LD_CONTROL_PREPARED: ld_supervisor_prepared(s, w, p, n); return;
     case LD_CONTROL_RELOAD: take_reload(s, w, p, n); return;
-    case LD_CONTROL_JUDGE: take_verdict(s, p, n); return;
+    case LD_CONTROL_JUDGE: take_verdict(s, w, p, n); return;
     case LD_CONTROL_DRAIN:
         if (s->phase == LD_SERVING)
             ld_supervisor_drain(s, false);

@@ -17,6 +17,7 @@ local M = {}
 
 local TIMEOUT = 90        -- seconds for the supervisor's answer, which has limits of its own
 local MESSAGE_MAX = 1900  -- bytes of why not
+local FOR_GOOD, DRY, TRIAL, CONFIRM = 0, 1, 2, 3 -- as enum ld_reload_how of core/seat.h
 
 local read -- function(space): the config, or nil and why not
 local files = {} -- what the version that serves was loaded from, by path
@@ -81,19 +82,27 @@ local function read_u32(message, at)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
 
--- See LD_CONTROL_RELOAD in core/seat.h.
-local function ask(dry, share, seconds)
+-- Send the supervisor KIND, a letter of core/seat.h, the number of a request, and REST. Returns the request once it has
+-- been answered, or nil and why not.
+local function ask(kind, rest)
   local request = { conn = park.waiting(), done = false }
-  request_count = (request_count + 1) % 2 ^ 32
+  request_count = request_count % (2 ^ 32 - 1) + 1
   local number = request_count
   requests[number] = request
-  core.ask("L" .. u32(number) .. string.char(dry and 1 or 0, math.floor(share / 256), share % 256) .. u32(seconds))
+  core.ask(kind .. u32(number) .. rest)
   local answered = answer.await(request, TIMEOUT)
   requests[number] = nil
   if not answered then return nil, "the supervisor does not answer" end
   if request.version == 0 then return nil, request.message end
+  return request
+end
+
+-- HOW is an enum ld_reload_how of core/seat.h.
+local function ask_reload(how, share, seconds)
+  local request, message = ask("L", string.char(how, math.floor(share / 256), share % 256) .. u32(seconds))
+  if not request then return nil, message end
   if not request.changes then return nil, request.problem or "nobody can say what would change" end
-  return request.changes, not dry and request.version or nil
+  return request.changes, request.version
 end
 
 --- Load the config and the handlers again; DRY: only see what would change. Returns the changes, an array of texts, and
@@ -101,7 +110,9 @@ end
 function M.reload(dry)
   if not read then return nil, "this gateway was not started from files" end
   if core.role() == "alone" then return reload_alone(dry) end
-  return ask(dry, 0, 0)
+  local changes, version = ask_reload(dry and DRY or FOR_GOOD, 0, 0)
+  if dry and changes then return changes end
+  return changes, version
 end
 
 --- Try what the files say now: SHARE of 1000 new connections get it for SECONDS, a whole number; then all do, unless it
@@ -109,17 +120,32 @@ end
 -- and the number of the version that is tried; or nil and why not. Waits.
 function M.try(share, seconds, most)
   if core.role() == "alone" then return nil, "a trial takes workers: with workers = 0 there is nobody to judge it" end
-  local changes, version = ask(false, share, seconds)
+  local changes, version = ask_reload(TRIAL, share, seconds)
   if changes then require("linedancer.reload.trial").watch(version, seconds, most) end
   return changes, version
 end
 
---- End the trial that is under way: it is GOOD, or not. True, or nil and why not.
-function M.judge(good)
-  if not gateway.trial() then return nil, "there is no trial" end
-  require("linedancer.reload.trial").judge(good, "reverted by hand")
-  return true
+--- The same as reload(), but what was before comes back after SECONDS, a whole number, unless it is confirmed by
+-- judge().
+function M.reload_unconfirmed(seconds)
+  if core.role() == "alone" then return nil, "confirm takes workers: with workers = 0 nobody would revert it" end
+  return ask_reload(CONFIRM, 0, seconds)
 end
+
+-- See LD_CONTROL_JUDGE in core/seat.h.
+local function verdict(good, why) return string.char(good and 1 or 0) .. (why or ""):sub(1, MESSAGE_MAX) end
+
+--- Say of the version that is on trial, or to be confirmed, that it is GOOD, or not. Returns the number of the version
+-- that serves then; or nil and why not. Waits.
+function M.judge(good)
+  if core.role() == "alone" then return nil, "there is no trial, and nothing to confirm" end
+  local request, message = ask("J", verdict(good, "reverted by hand"))
+  if not request then return nil, message end
+  return request.version
+end
+
+--- The same, of a trial, WHY not, without an answer.
+function M.tell(good, why) core.ask("J" .. u32(0) .. verdict(good, why)) end
 
 local last_changes, problem
 

@@ -276,7 +276,7 @@ class Trial(Case):
         self.assertEqual(set(self.words(gateway, 10)), {"one"})
         gateway.write("handler1.lua", TALK)
         self.say(gateway, "two")
-        self.assertEqual(self.control("reload")["version"], 2)
+        self.assertEqual(self.control("reload")["version"], 3)
 
     def test_it_is_ended_by_hand(self):
         gateway = self.gateway()
@@ -287,9 +287,57 @@ class Trial(Case):
             until(lambda: [one for one in self.control("versions")["versions"]
                            if one.get("trial")])
             self.control("reload", **{verdict: True})
-            gateway.await_line("reloaded version=2" if verdict == "promote"
+            gateway.await_line("reloaded version=3" if verdict == "promote"
                                else "reload refused .*by hand")
         until(lambda: set(self.words(gateway, 8)) == {"three"})
+
+    def serving(self):
+        return {one["version"] for one in self.control("versions")["versions"]
+                if one.get("current")}
+
+    def test_what_nobody_confirms_is_taken_back(self):
+        gateway = self.gateway()
+        config = pathlib.Path(gateway.config)
+        config.write_text(config.read_text().replace(
+            "listen = {", "listen = { { '127.0.0.1:0', handler = 'echo' }, ",
+            1))
+        self.say(gateway, "two")
+        client = self.client(gateway)
+        result = self.control("reload", confirm=1)
+        self.assertEqual((result["version"], result["unconfirmed"]), (2, 1))
+        added = gateway.await_line(r"listening address=127.0.0.1:(\d+) "
+                                   "handler=echo").group(1)
+        self.assertIn("confirmed or reverted first", self.refused("reload"))
+        gateway.await_line("reverting version=2 .*nobody confirmed")
+        gateway.await_line("reloaded version=3")
+        client.sendall(b"a\n")
+        self.assertEqual(read_line(client)[:4], b"one ")
+        until(lambda: self.serving() == {3})
+        until(lambda: self.is_refused(("127.0.0.1", int(added))))
+        self.assertEqual(self.control("reload")["version"], 4)
+        self.assertEqual(set(self.words(gateway, 8)), {"two"})
+
+    def is_refused(self, address):
+        try:
+            connect(address).close()
+        except OSError:
+            return True
+
+    def test_what_is_confirmed_stays(self):
+        gateway = self.gateway()
+        for verdict, word in ("promote", "two"), ("revert", "three"):
+            self.assertIn("nothing to confirm",
+                          self.refused("reload", **{verdict: True}))
+            self.say(gateway, word)
+            self.control("reload", confirm=60)
+            for victim in gateway.workers()[:1]:  # which changes nothing
+                started = gateway.count("worker started")
+                self.control.close()
+                os.kill(victim, signal.SIGKILL)
+                gateway.await_line("worker started", started)
+            self.control = self.start(Control(gateway))
+            self.control("reload", **{verdict: True})
+            until(lambda: set(self.words(gateway, 8)) == {"two"})
 
     def test_a_worker_that_dies_ends_it(self):
         gateway = self.gateway()
@@ -306,6 +354,8 @@ class Trial(Case):
                                ({"canary": 100}, "below 100"),
                                ({"canary": 5, "seconds": 0}, "from 1"),
                                ({"canary": 5, "errors": 101}, "0 to 100"),
+                               ({"canary": 5, "confirm": 5}, "not go together"),
+                               ({"confirm": 0}, "from 1"),
                                ({"canary": "x"}, "must be a number")):
             self.assertIn(why, self.refused("reload", **arguments))
         alone = self.gateway(workers=0)

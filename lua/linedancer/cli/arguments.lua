@@ -121,6 +121,7 @@ local REMOTE = {
     words = {},
     options = {
       dry = "flag", canary = "percent", seconds = "duration", errors = "condition", promote = "flag", revert = "flag",
+      confirm = "duration",
     },
   },
   loglevel = { words = { "level" } },

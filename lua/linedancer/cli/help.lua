@@ -129,6 +129,7 @@ Example: linedancer versions
 TEXTS.reload = [[
 Usage: linedancer reload [--dry-run] [--control PATH | --config CONFIG] [--json]
        linedancer reload --canary SHARE [--for TIME] [--revert-on 'errors > N%'] [--control PATH | --config CONFIG]
+       linedancer reload --confirm TIME [--control PATH | --config CONFIG]
        linedancer reload --promote | --revert [--control PATH | --config CONFIG]
 
 Have the gateway load its config and handlers again. All workers switch, or none does and the reason is told.
@@ -140,8 +141,9 @@ Connections live on, and move to the new code at their next transition. SIGHUP d
   --for TIME       such as 90s or 10m, which is the default
   --revert-on 'errors > N%'
                    what is too many: the default is 1%. What a peer or the network does is no failure
-  --promote        end the trial: the new code is for all
-  --revert         end the trial: the new code is for nobody
+  --confirm TIME   go back to what was before after that time, unless --promote says that it is good
+  --promote        end the trial: the new code is for all; or confirm it
+  --revert         end the trial: the new code is for nobody; or go back
 ]] .. FINDING .. [[
 Example: linedancer reload --dry-run
 ]]

@@ -76,12 +76,14 @@ function show.versions(result)
 end
 
 function show.reload(result)
-  if result == true then return "" end
   local lines = {}
   for i, change in ipairs(result.changes) do lines[i] = change .. "\n" end
-  if #lines == 0 then lines[1] = "nothing has changed\n" end
+  if #lines == 0 and not result.judged then lines[1] = "nothing has changed\n" end
   if result.trial then
     lines[#lines + 1] = ("version %d is on trial; see the log for what comes of it\n"):format(result.version)
+  elseif result.unconfirmed then
+    lines[#lines + 1] = ("version %d serves; unless it is confirmed within %d seconds, what was before comes back:\n"
+      .. "confirm it by `linedancer reload --promote`\n"):format(result.version, result.unconfirmed)
   elseif result.version then
     lines[#lines + 1] = ("version %d serves\n"):format(result.version)
   end

@@ -110,16 +110,34 @@ local function try(request)
   return { changes = changes, version = version, trial = true }
 end
 
+-- What was before comes back unless it is confirmed.
+local function reload_unconfirmed(request)
+  local seconds = math.ceil(request.confirm)
+  if not (seconds >= 1 and seconds <= TRIAL_MAX) then return nil, "confirm must be from 1 to " .. TRIAL_MAX end
+  local changes, version = reload.reload_unconfirmed(seconds)
+  if not changes then return nil, version end
+  return { changes = changes, version = version, unconfirmed = seconds }
+end
+
+local function judge(request)
+  local version, problem = reload.judge(request.promote and not request.revert)
+  if not version then return nil, problem end
+  return { changes = {}, version = version, judged = true }
+end
+
 --- reload: load the config and the handlers again; dry: only say what would change. canary: have so many per cent of
--- new connections try it for seconds (600) first, and revert if it fails more than errors (1) per cent of them. promote
--- or revert: end such a trial now.
+-- new connections try it for seconds (600) first, and revert if it fails more than errors (1) per cent of them. confirm:
+-- revert after so many seconds. promote or revert: end such a trial now, or confirm it or not.
 function M.reload(request)
   local ok, problem = check(request, {
     dry = "boolean", canary = "number", seconds = "number", errors = "number", promote = "boolean", revert = "boolean",
+    confirm = "number",
   })
   if not ok then return nil, problem end
-  if request.promote or request.revert then return reload.judge(request.promote and not request.revert) end
+  if request.promote or request.revert then return judge(request) end
+  if request.canary and request.confirm then return nil, "canary and confirm do not go together" end
   if request.canary then return try(request) end
+  if request.confirm then return reload_unconfirmed(request) end
   local changes, version, start_problem = reload.reload(request.dry or false)
   if not changes then return nil, version end
   return { changes = changes, version = version, problem = start_problem }

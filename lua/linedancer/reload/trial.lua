@@ -7,11 +7,12 @@ local core = require("linedancer.api").core
 local gateway = require "linedancer.gateway"
 local gather = require "linedancer.control.gather"
 local log = require "linedancer.log"
+local reload = require "linedancer.reload"
 local tasks = require "linedancer.task"
 
 local M = {}
 
-local TICK, MESSAGE_MAX = 1, 500 -- seconds; bytes
+local TICK = 1 -- seconds
 
 gather.on("trial", function()
   local made, failed = 0, 0
@@ -20,11 +21,6 @@ gather.on("trial", function()
   end
   return { made = made, failed = failed }
 end)
-
---- The trial is over: GOOD, or WHY not.
-function M.judge(good, why)
-  core.ask("J" .. string.char(good and 1 or 0) .. (why or ""):sub(1, MESSAGE_MAX))
-end
 
 local function count()
   local made, failed = 0, 0
@@ -41,11 +37,11 @@ local function watch(version, seconds, most)
     if not gateway.trial() then return end -- somebody has judged
     made, failed = count()
     if failed > made * most then
-      return M.judge(false, ("it failed %d of %d connections, more than %g %%"):format(failed, made, most * 100))
+      return reload.tell(false, ("it failed %d of %d connections, more than %g %%"):format(failed, made, most * 100))
     end
   end
   log.info("trial passed", { version = version, connections = made, failed = failed })
-  M.judge(true)
+  reload.tell(true)
 end
 
 --- VERSION is tried for SECONDS; it may fail MOST of its connections, a fraction of 1.
