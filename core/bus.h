@@ -23,7 +23,8 @@ struct ld_bus_events {
                     const void *p, size_t n);
     void (*control)(void *ctx, const void *p, size_t n); /* W, N and A */
     void (*watch)(void *ctx, uint32_t slot, bool on);
-    void (*stop)(void *ctx, bool now);
+    void (*stop)(void *ctx);
+    void (*drain)(void *ctx, uint32_t seconds); /* or LD_DRAIN_DEFAULT */
     void (*leave)(void *ctx);
     /* The socket FD, which is taken over; see LD_CONTROL_SOCKET. */
     void (*socket)(void *ctx, uint32_t listener, uint32_t slot, int fd);

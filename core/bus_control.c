@@ -26,9 +26,10 @@ static void take(struct ld_bus *b, const uint8_t *p, size_t n, int fd)
     case LD_CONTROL_PING: ld_bus_ask(b, &pong, 1); break;
     case LD_CONTROL_STATE: b->joined = true; break;
     case LD_CONTROL_LEAVE: b->events->leave(b->ctx); break;
+    case LD_CONTROL_STOP: b->events->stop(b->ctx); break;
     case LD_CONTROL_DRAIN:
-    case LD_CONTROL_STOP:
-        b->events->stop(b->ctx, p[0] == LD_CONTROL_STOP);
+        if (n == 5)
+            b->events->drain(b->ctx, ld_control_number(p + 1, 4));
         break;
     case LD_CONTROL_WATCH:
     case LD_CONTROL_UNWATCH:
@@ -93,7 +94,7 @@ void ld_bus_on_control(struct ev_loop *loop, ev_io *w, int events)
     if (st != LD_CLOSED)
         return;
     ev_io_stop(loop, w);
-    b->events->stop(b->ctx, true);
+    b->events->stop(b->ctx);
 }
 
 void ld_bus_on_control_writable(struct ev_loop *loop, ev_io *w, int events)

@@ -20,9 +20,10 @@ enum {
  * it are big-endian. */
 enum ld_control {
     /* Of both. */
-    LD_CONTROL_PING = 'p',  /* the answer is the same */
-    LD_CONTROL_DRAIN = 's', /* let connections finish, then exit; of a worker:
-                               have all do so */
+    LD_CONTROL_PING = 'p', /* the answer is the same */
+    /* Let connections finish, then exit.  Of the supervisor: seconds:u32; of a
+       worker, which may have all others do so: slot:u16, 0: all, seconds:u32 */
+    LD_CONTROL_DRAIN = 's',
     /* Of the supervisor. */
     LD_CONTROL_WATCH = 't',   /* slot:u16, accept on its sockets too */
     LD_CONTROL_UNWATCH = 'g', /* slot:u16, no more */
@@ -75,6 +76,9 @@ static inline void ld_control_put(uint8_t *p, uint64_t n, int bytes)
     for (int i = bytes - 1; i >= 0; i--, n >>= 8)
         p[i] = (uint8_t)n;
 }
+
+/* As the seconds of a drain: as many as the config says. */
+#define LD_DRAIN_DEFAULT UINT32_MAX
 
 struct ld_seat {
     uint32_t slot;        /* of this worker, from 1 */

@@ -56,7 +56,37 @@ static void hand_over(struct ld_supervisor *s)
                                      LD_CLOSE_COPIES);
 }
 
-void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over)
+static double drain_seconds(const struct ld_supervisor *s, uint32_t seconds)
+{
+    return seconds == LD_DRAIN_DEFAULT ? s->plan->drain : seconds;
+}
+
+static void order_drain(struct ld_supervisor *s, struct ld_process *w,
+                        uint32_t seconds)
+{
+    uint8_t m[5] = {LD_CONTROL_DRAIN};
+
+    ld_control_put(m + 1, seconds, 4);
+    ld_supervisor_send(s, w, m, sizeof(m));
+    w->deadline = ld_supervisor_now() + drain_seconds(s, seconds) + DRAIN_SPARE;
+}
+
+/* First of all somebody else takes its clients. */
+void ld_supervisor_drain_worker(struct ld_supervisor *s, struct ld_process *w,
+                                uint32_t seconds)
+{
+    if (s->phase != LD_SERVING || w->state != LD_WORKER_READY)
+        return;
+    w->state = LD_WORKER_DRAINING;
+    ld_log(&s->log, LD_INFO, "draining", "worker=%u seconds=%g", w->slot,
+           drain_seconds(s, seconds));
+    ld_supervisor_assign(s);
+    ld_supervisor_order(s, w, LD_CONTROL_LEAVE, 0);
+    order_drain(s, w, seconds);
+}
+
+void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over,
+                         uint32_t seconds)
 {
     s->phase = LD_DRAINING;
     if (handed_over) {
@@ -66,9 +96,10 @@ void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over)
         ld_supervisor_close_listeners(s, false);
     }
     ld_log(&s->log, LD_INFO, "draining", "workers=%u seconds=%g", s->slots,
-           s->plan->drain);
-    order_all(s, LD_CONTROL_DRAIN);
-    s->deadline = ld_supervisor_now() + s->plan->drain + DRAIN_SPARE;
+           drain_seconds(s, seconds));
+    for (uint32_t i = 0; i < s->slots; i++)
+        order_drain(s, &s->workers[i], seconds);
+    s->deadline = ld_supervisor_now() + drain_seconds(s, seconds) + DRAIN_SPARE;
 }
 
 /* SENDER is the process that sent it. */
@@ -81,7 +112,8 @@ static void heed_signal(struct ld_supervisor *s, uint32_t number, pid_t sender)
     case SIGQUIT: stop_at_once(s); break;
     default: /* SIGTERM, SIGINT */
         if (s->phase == LD_SERVING)
-            ld_supervisor_drain(s, s->heir && sender == s->heir);
+            ld_supervisor_drain(s, s->heir && sender == s->heir,
+                                LD_DRAIN_DEFAULT);
         else
             stop_at_once(s);
     }

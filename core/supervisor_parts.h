@@ -12,7 +12,12 @@
 
 enum { LD_RESTARTS_MAX = 10 };
 
-enum ld_worker_state { LD_WORKER_NONE, LD_WORKER_STARTING, LD_WORKER_READY };
+enum ld_worker_state {
+    LD_WORKER_NONE,
+    LD_WORKER_STARTING,
+    LD_WORKER_READY,
+    LD_WORKER_DRAINING /* alone: another one is to take its place */
+};
 
 struct ld_process {
     enum ld_worker_state state;
@@ -21,9 +26,10 @@ struct ld_process {
     pid_t pid;
     int control; /* -1: none, or nothing will come of it any more */
     struct ld_outbox outbox;
-    double heard;   /* when it last said something */
-    double fork_at; /* without a process: when to start one */
-    bool slow;      /* has been silent for half of the heartbeat */
+    double heard;    /* when it last said something */
+    double fork_at;  /* without a process: when to start one */
+    double deadline; /* while it drains */
+    bool slow;       /* has been silent for half of the heartbeat */
     bool killed;
     bool prepared; /* for the plan to come */
 };
@@ -136,7 +142,10 @@ void ld_supervisor_stop(struct ld_supervisor *s);
 void ld_supervisor_leave(struct ld_supervisor *s);
 /* Let connections finish, then exit.  HANDED_OVER: others listen on the sockets
  * from now on. */
-void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over);
+void ld_supervisor_drain(struct ld_supervisor *s, bool handed_over,
+                         uint32_t seconds);
+void ld_supervisor_drain_worker(struct ld_supervisor *s, struct ld_process *w,
+                                uint32_t seconds);
 
 /* supervisor_change.c: find or make the sockets of the plan to come; false with
  * WHY.  Give W the new ones.  Close those of plan P that the plan that holds

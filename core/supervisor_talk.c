@@ -53,7 +53,7 @@ void ld_supervisor_send_state(struct ld_supervisor *s, struct ld_process *w)
 
 static void take_ready(struct ld_supervisor *s, struct ld_process *w)
 {
-    if (w->state == LD_WORKER_READY)
+    if (w->state >= LD_WORKER_READY)
         return;
     w->state = LD_WORKER_READY;
     s->was_ready = true;
@@ -92,6 +92,19 @@ static void take_verdict(struct ld_supervisor *s, const struct ld_process *w,
     ld_supervisor_judge(s, &wish, p[5], why);
 }
 
+static void take_drain(struct ld_supervisor *s, const uint8_t *p, size_t n)
+{
+    uint32_t slot = n == 7 ? ld_control_number(p + 1, 2) : s->slots + 1;
+
+    if (s->phase != LD_SERVING || slot > s->slots)
+        return;
+    if (slot == 0)
+        ld_supervisor_drain(s, false, ld_control_number(p + 3, 4));
+    else
+        ld_supervisor_drain_worker(s, &s->workers[slot - 1],
+                                   ld_control_number(p + 3, 4));
+}
+
 static void take(struct ld_supervisor *s, struct ld_process *w,
                  const uint8_t *p, size_t n)
 {
@@ -101,10 +114,7 @@ static void take(struct ld_supervisor *s, struct ld_process *w,
     case LD_CONTROL_PREPARED: ld_supervisor_prepared(s, w, p, n); return;
     case LD_CONTROL_RELOAD: take_reload(s, w, p, n); return;
     case LD_CONTROL_JUDGE: take_verdict(s, w, p, n); return;
-    case LD_CONTROL_DRAIN:
-        if (s->phase == LD_SERVING)
-            ld_supervisor_drain(s, false);
-        return;
+    case LD_CONTROL_DRAIN: take_drain(s, p, n); return;
     default:
         if (!ld_arbiter_take(s->arbiter, w->slot, p, n))
             ld_log(&s->log, LD_FAULT, "malformed message", "worker=%u",

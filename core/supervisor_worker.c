@@ -158,17 +158,18 @@ void ld_supervisor_assign(struct ld_supervisor *s)
     }
 }
 
-/* Is that how a worker ends while the gateway stops? */
+/* Is that how a worker ends that was told to? */
 static bool is_expected(const struct ld_supervisor *s,
                         const struct ld_process *w, int status)
 {
-    return s->phase != LD_SERVING && (status == 0 || w->killed);
+    return (s->phase != LD_SERVING || w->state == LD_WORKER_DRAINING) &&
+           (status == 0 || w->killed);
 }
 
 static void say_died(const struct ld_supervisor *s, const struct ld_process *w,
-                     int status)
+                     int status, bool expected)
 {
-    enum ld_level level = is_expected(s, w, status) ? LD_DEBUG : LD_FAULT;
+    enum ld_level level = expected ? LD_DEBUG : LD_FAULT;
 
     if (WIFSIGNALED(status))
         ld_log(&s->log, level, "worker died",
@@ -200,11 +201,14 @@ static bool may_restart(struct ld_supervisor *s, double now)
 
 /* A config whose workers refuse it in the beginning would be refused ever
  * after. */
-static void replace(struct ld_supervisor *s, struct ld_process *w, int status)
+static void replace(struct ld_supervisor *s, struct ld_process *w, int status,
+                    bool expected)
 {
     double now = ld_supervisor_now();
 
-    if (!s->was_ready && WIFEXITED(status))
+    if (expected)
+        ld_supervisor_fork(s, w);
+    else if (!s->was_ready && WIFEXITED(status))
         give_up(s, "a worker could not start");
     else if (!may_restart(s, now))
         give_up(s, "more than 10 restarts in 60 seconds");
@@ -215,7 +219,9 @@ static void replace(struct ld_supervisor *s, struct ld_process *w, int status)
 /* First of all somebody else takes its clients. */
 static void buried(struct ld_supervisor *s, struct ld_process *w, int status)
 {
-    say_died(s, w, status);
+    bool expected = is_expected(s, w, status);
+
+    say_died(s, w, status, expected);
     if (w->control >= 0)
         close(w->control);
     w->control = -1;
@@ -226,8 +232,8 @@ static void buried(struct ld_supervisor *s, struct ld_process *w, int status)
     ld_arbiter_down(s->arbiter, w->slot);
     ld_supervisor_reload_lost(s, w);
     if (s->phase == LD_SERVING)
-        replace(s, w, status);
-    else if (!is_expected(s, w, status))
+        replace(s, w, status, expected);
+    else if (!expected)
         s->status = 1;
 }
 
@@ -251,7 +257,9 @@ static void look_at(struct ld_supervisor *s, struct ld_process *w, double now)
 {
     double silence = now - w->heard, most = s->plan->heartbeat;
 
-    if (w->state == LD_WORKER_READY) {
+    if (w->state == LD_WORKER_DRAINING && now > w->deadline)
+        ld_supervisor_kill(s, w, "it does not stop");
+    if (w->state >= LD_WORKER_READY) {
         w->slow = silence > most / 2;
         if (silence > most)
             ld_supervisor_kill(s, w, "no answer");
@@ -280,7 +288,7 @@ void ld_supervisor_tick(struct ld_supervisor *s, double now)
         if (slept)
             w->heard = now;
         look_at(s, w, now);
-        if (pings && w->state == LD_WORKER_READY)
+        if (pings && w->state >= LD_WORKER_READY)
             ld_supervisor_order(s, w, LD_CONTROL_PING, 0);
     }
 }

@@ -32,7 +32,8 @@ struct party {
     uint8_t control[64];
     size_t control_size;
     uint32_t watched;
-    int stops, stops_now;
+    int stops;
+    uint32_t drains, drain_seconds;
 };
 
 static struct ev_loop *loop;
@@ -74,16 +75,21 @@ static void on_watch(void *ctx, uint32_t slot, bool on)
     ((struct party *)ctx)->watched = on ? slot : 0;
 }
 
-static void on_stop(void *ctx, bool now)
+static void on_stop(void *ctx)
+{
+    ((struct party *)ctx)->stops++;
+}
+
+static void on_drain(void *ctx, uint32_t seconds)
 {
     struct party *party = ctx;
 
-    party->stops++;
-    party->stops_now += now;
+    party->drains++;
+    party->drain_seconds = seconds;
 }
 
-static const struct ld_bus_events events = {on_message, on_control, on_watch,
-                                            on_stop,    NULL,       NULL};
+static const struct ld_bus_events events = {
+    on_message, on_control, on_watch, on_stop, on_drain, NULL, NULL};
 
 static void say(struct party *p, const char *bytes, size_t n)
 {
@@ -97,7 +103,7 @@ static bool is_busy(const struct party *p)
     const struct ld_bus_peer *other = &p->bus->peers[2 - p->seat.slot];
 
     return ld_outbox_waits(&other->outbox) || p->bus->staged > 0 ||
-           (poll(fds, 2, 0) > 0 && p->stops_now == 0);
+           (poll(fds, 2, 0) > 0 && p->stops == 0);
 }
 
 /* Run the loop until nothing is left to do. */
@@ -368,14 +374,15 @@ static void the_supervisor_s_orders_are_followed(void **state)
     assert_int_equal(parties[0].control_size, 7);
     assert_memory_equal(parties[0].control, "N\0\1a\0\1b", 7);
     say(&parties[0], "g\0\2", 3);
-    say(&parties[0], "s", 1);
+    say(&parties[0], "s\0\0\1\2", 5);
     settle();
     assert_int_equal(parties[0].watched, 0);
-    assert_int_equal(parties[0].stops, 1);
-    assert_int_equal(parties[0].stops_now, 0);
+    assert_int_equal(parties[0].drains, 1);
+    assert_int_equal(parties[0].drain_seconds, 258);
+    assert_int_equal(parties[0].stops, 0);
     say(&parties[0], "q", 1);
     settle();
-    assert_int_equal(parties[0].stops_now, 1);
+    assert_int_equal(parties[0].stops, 1);
     ld_bus_ask(parties[0].bus, "R...", 4);
     assert_int_equal(recv(parties[0].supervisor, answer, 16, 0), 4);
 }
@@ -385,7 +392,7 @@ static void without_a_supervisor_a_worker_stops(void **state)
     (void)state;
     shutdown(parties[0].supervisor, SHUT_RDWR);
     settle();
-    assert_int_equal(parties[0].stops_now, 1);
+    assert_int_equal(parties[0].stops, 1);
 }
 
 static void joining_takes_in_what_is_so(void **state)
@@ -396,15 +403,15 @@ static void joining_takes_in_what_is_so(void **state)
     say(&parties[0], "W\0\2\0\0\0\3\1", 8);
     assert_int_equal(ld_bus_join(parties[0].bus, 0.01), LD_TIMEOUT);
     say(&parties[0], "i", 1);
-    say(&parties[0], "s", 1); /* comes later */
+    say(&parties[0], "s\0\0\0\1", 5); /* comes later */
     assert_int_equal(ld_bus_join(parties[0].bus, 10), LD_OK);
     assert_int_equal(parties[0].control_size, 8);
-    assert_int_equal(parties[0].stops, 0);
+    assert_int_equal(parties[0].drains, 0);
     ld_bus_start(parties[0].bus);
     assert_true(post(0, 10));
     settle();
     assert_int_equal(parties[1].messages, 1);
-    assert_int_equal(parties[0].stops, 1);
+    assert_int_equal(parties[0].drains, 1);
 }
 
 int main(void)

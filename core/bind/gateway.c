@@ -183,14 +183,24 @@ static void on_watch(void *ctx, uint32_t slot, bool on)
     ld_gateway_watch(((struct ld_gateway *)ctx)->vm, slot, on);
 }
 
-static void on_stop(void *ctx, bool now)
+static void on_stop(void *ctx)
 {
     struct ld_gateway *g = ctx;
 
-    if (now && !g->vm->stopping)
+    if (!g->vm->stopping)
         ld_gateway_close_ports(g->vm);
-    if (now || !g->vm->stopping)
-        ld_gateway_stop(g);
+    ld_gateway_stop(g);
+}
+
+static void on_drain(void *ctx, uint32_t seconds)
+{
+    struct ld_gateway *g = ctx;
+
+    if (g->vm->stopping)
+        return;
+    if (seconds != LD_DRAIN_DEFAULT)
+        g->vm->drain_seconds = seconds;
+    ld_gateway_stop(g);
 }
 
 static void on_leave(void *ctx)
@@ -207,7 +217,8 @@ static enum ld_status take_seat(struct ld_gateway *g)
 {
     static const struct ld_bus_ops ops = {post, ask};
     static const struct ld_bus_events events = {
-        on_message, on_control, on_watch, on_stop, on_leave, on_socket};
+        on_message, on_control, on_watch, on_stop,
+        on_drain,   on_leave,   on_socket};
     const struct ld_seat *seat = g->role.seat;
 
     g->role.bus = ld_bus_new(g->loop, seat, &g->log, &events, g);

@@ -7,6 +7,7 @@ local alarm = require "linedancer.alarm"
 local api = require "linedancer.api"
 local codec = require "linedancer.codec"
 local log = require "linedancer.log"
+local seat = require "linedancer.seat"
 
 local core = api.core
 local own_slot, own_incarnation = core.worker()
@@ -175,9 +176,7 @@ local function up(slot, incarnation)
 end
 
 M.on_control("W", function(message)
-  local a, b, c, d, e, f, is_up = message:byte(2, 8)
-  if not is_up then error "a worker's news is cut short" end
-  local slot, incarnation = a * 256 + b, ((c * 256 + d) * 256 + e) * 256 + f
+  local slot, incarnation, is_up = seat.read(message, 2, 2), seat.read(message, 4, 4), seat.read(message, 8, 1)
   if slot == own_slot then return end
   if is_up == 1 then up(slot, incarnation) else down(slot, incarnation) end
 end)

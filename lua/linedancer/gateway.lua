@@ -288,9 +288,9 @@ function M.commit(ready)
   return message
 end
 
---- The limits of the config that serves have been changed.
-function M.heed()
-  core.heed(current.config.drain or 30, share(current.config.limits.connections))
+--- The limits of the config that serves have been changed; DRAIN: the seconds of a drain, if not its own.
+function M.heed(drain)
+  core.heed(drain or current.config.drain or 30, share(current.config.limits.connections))
 end
 
 --- The version that new connections get, and its config.

@@ -10,6 +10,7 @@ local id = require "linedancer.id"
 local notice = require "linedancer.message.notice"
 local park = require "linedancer.park"
 local release = require "linedancer.release"
+local seat = require "linedancer.seat"
 
 local keys = require("linedancer.suggest").keys
 
@@ -24,20 +25,8 @@ local owners = {} -- by name: the connection of this worker that holds it
 local owned = {} -- by connection: { count =, names = set }
 local requests, request_count = {}, 0 -- by number: { conn, name, done, ok, previous, late }
 
-local function s2(text)
-  return string.char(math.floor(#text / 256), #text % 256) .. text
-end
-
--- The text with a length that begins at byte POS of MESSAGE, and where it ends; an error when it is cut short.
-local function read_s2(message, pos)
-  local high, low = message:byte(pos, pos + 1)
-  local till = low and pos + 1 + high * 256 + low
-  if not till or till > #message then error "a name's news is cut short" end
-  return message:sub(pos + 2, till), till + 1
-end
-
 local function ask_unregister(name, holder)
-  core.ask("U" .. s2(name) .. s2(holder))
+  core.ask("U" .. seat.s2(name) .. seat.s2(holder))
 end
 
 local function disown(name)
@@ -98,13 +87,7 @@ local function ask(conn, name, take)
   request_count = (request_count + 1) % 2 ^ 32
   local number, request = request_count, { conn = conn, name = name, done = false }
   requests[number] = request
-  local n = number
-  local bytes = {}
-  for i = 4, 1, -1 do
-    bytes[i] = n % 256
-    n = math.floor(n / 256)
-  end
-  core.ask("R" .. string.char(unpack(bytes)) .. string.char(take and 1 or 0) .. s2(name) .. s2(id_of(conn)))
+  core.ask("R" .. seat.u32(number) .. string.char(take and 1 or 0) .. seat.s2(name) .. seat.s2(id_of(conn)))
   if not answer.await(request, TIMEOUT) then
     request.late = true
     return nil, "timeout"
@@ -175,9 +158,7 @@ local function is_wanted(request)
 end
 
 bus.on_control("A", function(message)
-  local a, b, c, d, ok = message:byte(2, 6)
-  local previous = read_s2(message, 7)
-  local number = ((a * 256 + b) * 256 + c) * 256 + d
+  local number, ok, previous = seat.read(message, 2, 4), message:byte(6), seat.read_s2(message, 7)
   local request = requests[number]
   if not request then return end
   requests[number] = nil
@@ -192,8 +173,8 @@ bus.on_control("A", function(message)
 end)
 
 bus.on_control("N", function(message)
-  local name, pos = read_s2(message, 2)
-  changed(name, (read_s2(message, pos)))
+  local name, pos = seat.read_s2(message, 2)
+  changed(name, (seat.read_s2(message, pos)))
 end)
 
 bus.on_reset(function() holders, requests = {}, {} end)

@@ -10,6 +10,7 @@ local gateway = require "linedancer.gateway"
 local log = require "linedancer.log"
 local park = require "linedancer.park"
 local plan = require "linedancer.plan"
+local seat = require "linedancer.seat"
 local source = require "linedancer.handler.source"
 local space = require "linedancer.handler.space"
 
@@ -73,15 +74,6 @@ local function reload_alone(dry)
   return changes, not dry and version or nil, message
 end
 
-local function u32(n)
-  return string.char(math.floor(n / 2 ^ 24) % 256, math.floor(n / 2 ^ 16) % 256, math.floor(n / 2 ^ 8) % 256, n % 256)
-end
-
-local function read_u32(message, at)
-  local a, b, c, d = message:byte(at, at + 3)
-  return ((a * 256 + b) * 256 + c) * 256 + d
-end
-
 -- Send the supervisor KIND, a letter of core/seat.h, the number of a request, and REST. Returns the request once it has
 -- been answered, or nil and why not.
 local function ask(kind, rest)
@@ -89,7 +81,7 @@ local function ask(kind, rest)
   request_count = request_count % (2 ^ 32 - 1) + 1
   local number = request_count
   requests[number] = request
-  core.ask(kind .. u32(number) .. rest)
+  core.ask(kind .. seat.u32(number) .. rest)
   local answered = answer.await(request, TIMEOUT)
   requests[number] = nil
   if not answered then return nil, "the supervisor does not answer" end
@@ -99,7 +91,7 @@ end
 
 -- HOW is an enum ld_reload_how of core/seat.h.
 local function ask_reload(how, share, seconds)
-  local request, message = ask("L", string.char(how, math.floor(share / 256), share % 256) .. u32(seconds))
+  local request, message = ask("L", string.char(how) .. seat.u16(share) .. seat.u32(seconds))
   if not request then return nil, message end
   if not request.changes then return nil, request.problem or "nobody can say what would change" end
   return request.changes, request.version
@@ -145,14 +137,14 @@ function M.judge(good)
 end
 
 --- The same, of a trial, WHY not, without an answer.
-function M.tell(good, why) core.ask("J" .. u32(0) .. verdict(good, why)) end
+function M.tell(good, why) core.ask("J" .. seat.u32(0) .. verdict(good, why)) end
 
 local last_changes, problem
 
 bus.on_control("P", function(message) pieces[#pieces + 1] = message:sub(2) end)
 
 bus.on_control("V", function(message)
-  local version, text = read_u32(message, 2), table.concat(pieces)
+  local version, text = seat.read(message, 2, 4), table.concat(pieces)
   pieces = {}
   local _, _, texts = plan.decode(text)
   local before = source.serve(texts)
@@ -163,12 +155,11 @@ bus.on_control("V", function(message)
   end
   if version == 0 then return end
   local why = (problem or ""):sub(1, MESSAGE_MAX)
-  core.ask("v" .. u32(version) .. string.char(last_changes and 1 or 0, math.floor(#why / 256), #why % 256) .. why)
+  core.ask("v" .. seat.u32(version) .. string.char(last_changes and 1 or 0) .. seat.s2(why))
 end)
 
 bus.on_control("T", function(message)
-  local high, low = message:byte(2, 3)
-  if ready then gateway.try(ready.version, high * 256 + low) end
+  if ready then gateway.try(ready.version, seat.read(message, 2, 2)) end
 end)
 
 bus.on_control("C", function()
@@ -183,9 +174,9 @@ bus.on_control("X", function()
 end)
 
 bus.on_control("B", function(message)
-  local request = requests[read_u32(message, 2)]
+  local request = requests[seat.read(message, 2, 4)]
   if not request then return end
-  request.version, request.message = read_u32(message, 6), message:sub(12)
+  request.version, request.message = seat.read(message, 6, 4), message:sub(12)
   request.changes, request.problem = last_changes, problem
   answer.give(request, request.conn)
 end)

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import control
 from support.client import Bystander, ask, connect, read_all, read_line
 from support.control import Control
-from support.gateway import run, until
+from support.gateway import FRAMED, run, until
 
 LINE = """
 local ld = require "linedancer"
@@ -286,6 +286,40 @@ class Draining(Case):
         until(lambda: len(self.control("conns", state="held")["conns"]) == 5)
         result = self.control("drain", handler="handler1", deadline=0.3)
         self.assertEqual(result["cut"], {"held": 5})
+
+    def process_of(self, gateway, worker):
+        try:
+            return {w["worker"]: w["pid"]
+                    for w in self.control("status")["workers"]}.get(worker)
+        except OSError:  # it was that worker's
+            self.control = self.start(Control(gateway))
+
+    def test_a_worker_drains_and_another_takes_its_place(self):
+        gateway = self.gateway(FRAMED, "echo")
+        half = [self.client(gateway) for _ in range(12)]
+        with Bystander(gateway.address(1)) as bystander:
+            for client in half:
+                client.sendall(b"\x04ab")
+            until(lambda: len([c for c in self.control("conns")["conns"]
+                               if c["unread"] == 2]) == 12)
+            other = 1 + (self.worker_of(bystander) == 1)
+            former = self.process_of(gateway, other)
+            self.assertEqual(self.control("drain", worker=other, deadline=60),
+                             {"draining": True, "worker": other})
+            gateway.await_line(f"draining worker={other} seconds=60")
+            for client in half:
+                client.sendall(b"cd")
+                self.assertEqual(client.recv(4), b"abcd")
+            until(lambda: self.process_of(gateway, other) not in (None, former))
+            late = [self.client(gateway) for _ in range(12)]
+            for client in late:
+                self.assertEqual(ask(client, b"\x01x", 1), b"x")
+        self.assertEqual(gateway.count("worker died|worker killed"), 0)
+
+    def worker_of(self, bystander):
+        port = bystander.sock.getsockname()[1]
+        conns = self.control("conns", peer=f"127.0.0.1:{port}")["conns"]
+        return int(conns[0]["id"].split(".")[0])
 
     def worker_that_is_left(self):
         """One without connections leaves at once, and whoever asks it."""

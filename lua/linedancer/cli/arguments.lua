@@ -126,7 +126,7 @@ local REMOTE = {
   },
   loglevel = { words = { "level" } },
   set = { words = { "name", "value" }, numbers = { value = true } },
-  drain = { words = { "target?" }, options = { deadline = "number", cancel = "flag" } },
+  drain = { words = { "target?" }, options = { worker = "number", deadline = "duration", cancel = "flag" } },
   call = { words = { "handler", "name", "args..." } },
   trace = { words = { "conn" }, options = { seconds = "duration", hidden = "flag" } },
   console = { words = {}, options = { worker = "number" } },

@@ -149,15 +149,18 @@ Example: linedancer reload --dry-run
 ]]
 
 TEXTS.drain = [[
-Usage: linedancer drain [LISTENER | HANDLER] [--deadline SECONDS] [--cancel] [--control PATH | --config CONFIG] [--json]
+Usage: linedancer drain [LISTENER | HANDLER] [--deadline TIME] [--cancel] [--control PATH | --config CONFIG] [--json]
+       linedancer drain --worker N [--deadline TIME] [--control PATH | --config CONFIG] [--json]
 
 Have the connections of a listener (an address) or a handler finish; meanwhile and afterwards nothing is accepted there.
 Those that wait between frames are ended little by little. Without either, the whole gateway drains and stops.
 
-  --deadline SECONDS   until those that are left are ended, and listed by state (30)
-  --cancel             accept again
+  --worker N        those of that worker; others take its clients, and a new process its place
+  --deadline TIME   such as 90s or 10m, until those that are left are ended, and listed by state (30s; of a worker or the
+                    whole gateway: the config's `drain`)
+  --cancel          accept again
 ]] .. FINDING .. [[
-Example: linedancer drain 127.0.0.1:7000 --deadline 60
+Example: linedancer drain 127.0.0.1:7000 --deadline 60s
 ]]
 
 TEXTS.kill = [[

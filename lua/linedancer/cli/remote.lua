@@ -92,6 +92,7 @@ function show.reload(result)
 end
 
 function show.drain(result)
+  if result.worker then return ("worker %d drains, and another takes its place\n"):format(result.worker) end
   if result.draining then return "the gateway drains, and stops\n" end
   if result.cancelled then return "it accepts again\n" end
   local rows = {}

@@ -167,12 +167,12 @@ function M.set(request)
   return request.value
 end
 
---- drain: have connections finish: those of listener or handler, which then accepts no more until cancel; without any
--- the whole gateway, which then stops. deadline: seconds until those that are left are ended. The answer comes at the
+--- drain: have connections finish: those of listener or handler, which then accepts no more until cancel; those
+-- in the slot worker, whose process is then replaced; without any the whole gateway, which then stops. deadline: seconds until those that are left are ended. The answer comes at the
 -- end, and lists those that were cut.
 function M.drain(request)
   local ok, problem = check(request, {
-    listener = "string", handler = "string", deadline = "number", cancel = "boolean",
+    listener = "string", handler = "string", worker = "number", deadline = "number", cancel = "boolean",
   })
   if not ok then return nil, problem end
   return drains.drain(request)

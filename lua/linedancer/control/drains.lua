@@ -6,12 +6,14 @@ local gateway = require "linedancer.gateway"
 local log = require "linedancer.log"
 local mailbox = require "linedancer.mailbox"
 local pace = require "linedancer.pace"
+local seat = require "linedancer.seat"
 local suggest = require "linedancer.suggest"
 local tasks = require "linedancer.task"
 
 local M = {}
 
-local DEADLINE = 30 -- seconds, unless the request has one
+local DEADLINE, DEADLINE_MAX = 30, 86400 -- seconds, unless the request has one
+local DEFAULT = 2 ^ 32 - 1 -- LD_DRAIN_DEFAULT
 
 local function is_meant(part, args)
   return part.listener.name == args.listener or part.definition.name == args.handler
@@ -84,21 +86,40 @@ local function check_target(request)
   return nil, suggest.unknown(kind, request.listener or request.handler, names)
 end
 
-local function drain_all()
+-- All workers, or that in one slot, drain and stop; in the place of that one there will be another. See LD_CONTROL_DRAIN
+-- in core/seat.h.
+local function drain_workers(slot, seconds)
   if bus.slot == 0 then
+    gateway.heed(seconds)
     core.stop()
   else
-    core.ask "s"
+    core.ask("s" .. seat.u16(slot) .. seat.u32(seconds and math.ceil(seconds) or DEFAULT))
   end
-  return { draining = true }
+  return { draining = true, worker = slot > 0 and slot or nil }
+end
+
+local function drain_worker(request)
+  local _, _, slots = core.worker()
+  local slot = request.worker
+  if request.listener or request.handler or request.cancel then
+    return nil, "a worker drains as a whole, and to its end: worker goes with deadline alone"
+  end
+  if slots == 0 then return nil, "there are no workers" end
+  if not (slot >= 1 and slot <= slots and slot % 1 == 0) then return nil, "worker must be from 1 to " .. slots end
+  return drain_workers(slot, request.deadline)
 end
 
 --- See control/commands. Waits until all have ended, or been cut.
 function M.drain(request)
+  local seconds = request.deadline
+  if seconds and not (seconds >= 0 and seconds <= DEADLINE_MAX) then
+    return nil, "deadline must be from 0 to " .. DEADLINE_MAX
+  end
+  if request.worker then return drain_worker(request) end
   local args = { listener = request.listener, handler = request.handler, deadline = request.deadline or DEADLINE }
   if not args.listener and not args.handler then
     if request.cancel then return nil, "the drain of a whole gateway cannot be cancelled" end
-    return drain_all()
+    return drain_workers(0, request.deadline)
   end
   local ok, problem = check_target(request)
   if not ok then return nil, problem end
