@@ -54,6 +54,10 @@ enum ld_share_port {
 int ld_listener_bind(const struct ld_address *at, int backlog,
                      enum ld_share_port share);
 
+/* A non-blocking copy of FD if that listens at AT, with the same options as
+ * ld_listener_bind() gives; else -1.  Port 0 is no place. */
+int ld_listener_copy(int fd, const struct ld_address *at, int backlog);
+
 /* The port that FD is bound to, in host byte order; 0 for unix sockets. */
 uint16_t ld_listener_bound(int fd);
 

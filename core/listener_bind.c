@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -149,6 +150,51 @@ fail:
     close(fd);
     errno = err;
     return -1;
+}
+
+static bool is_at(const struct sockaddr_storage *bound,
+                  const struct ld_address *at)
+{
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)bound;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)bound;
+    const struct sockaddr_un *un = (const struct sockaddr_un *)bound;
+    unsigned char host[sizeof(struct in6_addr)];
+
+    if (bound->ss_family != at->family)
+        return false;
+    if (at->family == AF_UNIX)
+        return strcmp(un->sun_path, at->path) == 0;
+    if (inet_pton(at->family, at->host, host) != 1)
+        return false;
+    return at->family == AF_INET
+               ? ntohs(v4->sin_port) == at->port &&
+                     memcmp(&v4->sin_addr, host, sizeof(v4->sin_addr)) == 0
+               : ntohs(v6->sin6_port) == at->port &&
+                     memcmp(&v6->sin6_addr, host, sizeof(v6->sin6_addr)) == 0;
+}
+
+static bool is_listening(int fd)
+{
+    int is = 0;
+    socklen_t len = sizeof(is);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &len) == 0 && is;
+}
+
+int ld_listener_copy(int fd, const struct ld_address *at, int backlog)
+{
+    struct sockaddr_storage sa = {0};
+    socklen_t len = sizeof(sa);
+    int copy;
+
+    if (!is_listening(fd) || getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
+        return -1;
+    if (!is_at(&sa, at) || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)
+        return -1;
+    fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK);
+    (void)set_options(copy, at->family); /* it is bound: not all can be set */
+    listen(copy, backlog);
+    return copy;
 }
 
 uint16_t ld_listener_bound(int fd)

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "bind/role.h"
 #include "linedancer.h"
 #include "supervisor.h"
@@ -132,6 +133,7 @@ static int run(struct arguments *a)
     if (found->workers > 0)
         return ld_supervise(found, &ops, a);
     ld_plan_free(found);
+    alone.activated = ld_activation_count();
     return command(a, &alone, true);
 }
 

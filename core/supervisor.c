@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "notify.h"
 #include "supervisor_parts.h"
 
@@ -235,7 +236,8 @@ int ld_supervise(struct ld_plan *plan, const struct ld_supervisor_ops *ops,
                               .status = 1,
                               .pid = getpid(),
                               .signals = -1,
-                              .slots = plan->workers};
+                              .slots = plan->workers,
+                              .activated = ld_activation_count()};
     struct pollfd *fds = calloc(s.slots + 4, sizeof(*fds));
 
     ld_supervisor_reload_init(&s);

@@ -95,6 +95,7 @@ struct ld_supervisor {
     uint32_t slots;             /* workers */
     struct ld_process *workers; /* by slot - 1 */
     int *sockets;               /* as in struct ld_seat */
+    unsigned activated;         /* sockets of a service manager */
     int *inboxes, *outboxes;
     struct ld_arbiter *arbiter;
     double restarts[LD_RESTARTS_MAX]; /* when; a ring */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "listener.h"
 #include "supervisor_parts.h"
 
@@ -32,15 +33,41 @@ static void say_listening(const struct ld_supervisor *s,
                l->host, port, l->handler);
 }
 
+static struct ld_address address_of(const struct ld_plan_listener *l)
+{
+    return (struct ld_address){l->family, l->host, l->path, l->port, l->mode};
+}
+
+/* Those that a service manager has passed: all slots have the same queue.  How
+ * many. */
+static uint32_t find_activated(const struct ld_supervisor *s,
+                               const struct ld_plan_listener *l,
+                               const struct ld_address *at, int *sockets)
+{
+    uint32_t count = 0;
+
+    while (count < s->slots) {
+        sockets[count] = ld_activation_find(s->activated, at, l->backlog);
+        if (sockets[count] < 0)
+            break;
+        count++;
+        if (at->family == AF_UNIX)
+            break; /* one for all */
+    }
+    return count;
+}
+
 /* A socket for each slot: the first as if it were alone, so that a busy port
  * is an error. */
 bool ld_supervisor_bind(struct ld_supervisor *s,
                         const struct ld_plan_listener *l, int *sockets,
                         uint32_t count)
 {
-    struct ld_address at = {l->family, l->host, l->path, l->port, l->mode};
+    struct ld_address at = address_of(l);
     bool is_unix = l->family == AF_UNIX;
 
+    if (count == 0)
+        count = find_activated(s, l, &at, sockets);
     if (count == 0)
         sockets[0] = ld_listener_bind(&at, l->backlog,
                                       is_unix ? LD_PORT_OWN : LD_PORT_SHARED);
@@ -76,6 +103,29 @@ static bool open_inboxes(struct ld_supervisor *s)
     return true;
 }
 
+static bool is_activated(const struct ld_supervisor *s,
+                         const struct ld_plan_listener *l)
+{
+    struct ld_address at = address_of(l);
+    int fd = ld_activation_find(s->activated, &at, l->backlog);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* Clients of a socket that nobody serves wait for ever. */
+static void warn_of_unused(const struct ld_supervisor *s)
+{
+    unsigned used = 0;
+
+    for (uint32_t i = 0; i < s->plan->listener_count; i++)
+        used += is_activated(s, &s->plan->listeners[i]);
+    if (used < s->activated)
+        ld_log(&s->log, LD_WARN, "sockets are passed that no listener is for",
+               "passed=%u used=%u", s->activated, used);
+}
+
 static int *descriptors(size_t count)
 {
     int *fds = malloc((count + 1) * sizeof(*fds));
@@ -90,9 +140,10 @@ static bool open_listener(struct ld_supervisor *s, uint32_t i)
 {
     const struct ld_plan_listener *l = &s->plan->listeners[i];
     int *sockets = &s->sockets[i * s->slots];
+    uint32_t count =
+        is_activated(s, l) ? 0 : ld_supervisor_inherit(s, l, sockets);
 
-    return ld_supervisor_bind(s, l, sockets,
-                              ld_supervisor_inherit(s, l, sockets));
+    return ld_supervisor_bind(s, l, sockets, count);
 }
 
 bool ld_supervisor_open(struct ld_supervisor *s)
@@ -112,6 +163,7 @@ bool ld_supervisor_open(struct ld_supervisor *s)
         return false;
     }
     ld_supervisor_inherited();
+    warn_of_unused(s);
     return true;
 }
 
@@ -132,6 +184,8 @@ void ld_supervisor_close_listener(const struct ld_supervisor *s,
 
     if (sockets[0] < 0)
         return;
+    if (is_activated(s, l))
+        how = LD_CLOSE_COPIES;
     for (uint32_t i = 0; how == LD_CLOSE_FOR_ALL && i < count; i++)
         shutdown(sockets[i], SHUT_RDWR);
     close_all(sockets, count);

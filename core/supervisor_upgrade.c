@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "notify.h"
 #include "supervisor_parts.h"
 
@@ -48,6 +49,7 @@ static bool bequeath(const struct ld_supervisor *s)
     }
     if (fclose(f) != 0)
         return false;
+    ld_activation_pass_on(s->activated);
     snprintf(pid, sizeof(pid), "%d", (int)s->pid);
     return setenv(SOCKETS, text, 1) == 0 && setenv(PARENT, pid, 1) == 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "supervisor_parts.h"
 
 static const double START_SECONDS = 60;  /* until a worker must be ready */
@@ -68,6 +69,7 @@ static void run_child(struct ld_supervisor *s, struct ld_process *w,
         _exit(1);
     close_others(s, w);
     ld_supervisor_leave(s);
+    ld_activation_close(s->activated);
     exit(s->ops->work(s->ctx, &seat));
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../activation.h"
 #include "gateway.h"
 #include "lib_core.h"
 #include "vm.h"
@@ -171,7 +172,11 @@ static enum ld_status open_port(lua_State *L, struct ld_port *port,
     for (uint32_t i = 0; i < port->count; i++)
         port->watched[i] = i == own || (i < LD_WORKERS_MAX && vm->keeps[i]);
     if (role->kind == LD_ROLE_ALONE) {
-        port->listeners[0] = ld_listener_open(loop, at, backlog, vm->log);
+        int fd = ld_activation_find(role->activated, at, backlog);
+
+        port->listeners[0] = fd < 0
+                                 ? ld_listener_open(loop, at, backlog, vm->log)
+                                 : ld_listener_adopt(loop, fd, vm->log);
         return port->listeners[0] ? LD_OK : LD_ERROR;
     }
     for (uint32_t i = 0; i < port->count; i++) {

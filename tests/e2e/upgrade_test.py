@@ -163,5 +163,84 @@ class Upgrade(unittest.TestCase):
             str(gateway.directory / "y.sock"))), b"\2hi", 2), b"hi")
 
 
+class Activation(unittest.TestCase):
+    """Sockets that a service manager holds."""
+
+    def start(self, thing):
+        self.addCleanup(thing.close)
+        return thing
+
+    def sockets(self):
+        """One by TCP, and one of a unix path."""
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        path = os.path.join(directory, "x.sock")
+        tcp = self.start(socket.create_server(("127.0.0.1", 0), backlog=100))
+        unix = self.start(socket.socket(socket.AF_UNIX))
+        unix.bind(path)
+        unix.listen(100)
+        return tcp, unix
+
+    def gateway(self, sockets, workers, **config):
+        addresses = ["127.0.0.1:%d" % sockets[0].getsockname()[1],
+                     "unix:" + sockets[1].getsockname()]
+        gateway = self.start(Gateway(
+            *({"handler": FRAMED, "address": a} for a in addresses),
+            workers=workers, passed=sockets, **config))
+        for number in range(workers):
+            gateway.await_line("worker started", number)
+        return gateway
+
+    def visitors(self, sockets):
+        visitors = [Visitor(sock.getsockname()) for sock in sockets]
+        for visitor in visitors:
+            visitor.start()
+        until(lambda: all(v.visits > 10 for v in visitors))
+        return visitors
+
+    def judge(self, visitors):
+        visits = [visitor.visits for visitor in visitors]
+        until(lambda: all(v.visits > n + 10 for v, n in zip(visitors, visits)))
+        for visitor in visitors:
+            visitor.stopped = True
+            visitor.join(10)
+            self.assertEqual((visitor.refused, visitor.cut), (0, 0))
+
+    def test_clients_wait_while_there_is_no_gateway(self):
+        sockets = self.sockets()
+        for workers in 2, 0, 2:
+            with self.subTest(workers=workers):
+                gateway = self.gateway(sockets, workers)
+                visitors = self.visitors(sockets)
+                self.assertEqual(gateway.stop(), 0)
+                gateway.close()
+                gateway = self.gateway(sockets, workers)
+                self.judge(visitors)
+                self.assertEqual(gateway.stop(), 0)
+
+    def test_whoever_takes_over_has_them_too(self):
+        sockets = self.sockets()
+        gateway = self.gateway(sockets, 2, drain=20)
+        visitors = self.visitors(sockets)
+        gateway.signal(signal.SIGUSR2)
+        heir = int(gateway.await_line(r"upgrade pid=(\d+)").group(1))
+        self.addCleanup(os.kill, heir, signal.SIGQUIT)
+        gateway.await_line("worker started", 3)
+        self.assertEqual(gateway.process.wait(15), 0)
+        self.judge(visitors)
+
+    def test_one_that_nobody_listens_on_is_told_of(self):
+        gateway = self.start(Gateway({"handler": FRAMED}, workers=1,
+                                     passed=self.sockets()))
+        gateway.await_line("no listener is for passed=2 used=0")
+
+    def test_those_of_another_process_are_not_taken(self):
+        os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+        self.addCleanup(os.environ.pop, "LISTEN_FDS")
+        self.addCleanup(os.environ.pop, "LISTEN_PID")
+        with Gateway({"handler": FRAMED}) as gateway:
+            self.assertEqual(ask(self.start(connect(gateway.address())),
+                                 b"\2hi", 2), b"hi")
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -13,7 +13,7 @@ LAYERS = [
     {"log", "buf", "chain", "blob", "format", "names", "notify", "outbox", "seat"},
     {"unpack", "pack", "timer", "transport", "sock", "memory", "nowhere", "tls",
      "plan"},
-    {"listener", "dial", "conn", "pool", "channel"},
+    {"listener", "activation", "dial", "conn", "pool", "channel"},
     {"worker", "control", "gateway", "linedancer", "bus", "arbiter",
      "supervisor"},
     {"bind"},

@@ -69,9 +69,11 @@ class Gateway:
     listeners as dicts: handler (a bundled name, or Lua source), address
     (default a free port of 127.0.0.1), and what else a listener may have.
     FILES are more files, by name.  Other keywords are config keys; without
-    workers, all is one process.  Use as a context manager."""
+    workers, all is one process.  PASSED are sockets that it gets as a service
+    manager would pass them.  Use as a context manager."""
 
-    def __init__(self, *listen, before=None, files=None, workers=0, **config):
+    def __init__(self, *listen, before=None, files=None, workers=0, passed=(),
+                 **config):
         config["workers"] = workers
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ld-e2e-"))
         self.lines, self.read = [], threading.Condition()
@@ -80,8 +82,13 @@ class Gateway:
             self.write(name, text)
         self.config = self.write("gateway.lua", self.config_text(listen,
                                                                  config))
+        command = [PROGRAM, "run", self.config]
+        if passed:
+            command = [pathlib.Path(__file__).parent / "pass_sockets.py",
+                       *(str(sock.fileno()) for sock in passed), "--", *command]
         self.process = subprocess.Popen(
-            [PROGRAM, "run", self.config], cwd=SOURCE, preexec_fn=before,
+            command, cwd=SOURCE, preexec_fn=before,
+            pass_fds=[sock.fileno() for sock in passed],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True, errors="replace")
         self.pid = self.process.pid
