@@ -108,7 +108,9 @@ static int open_state(lua_State *L)
     g->vm->gateway = g;
     remember_role(g, L);
     preload_modules(L);
-    return 0;
+    return luaL_dostring(L, "require('linedancer.traversal').install()")
+               ? lua_error(L)
+               : 0;
 }
 
 static enum ld_status open_lua(struct ld_gateway *g)

@@ -2,6 +2,7 @@
 --
 -- core/bind/api.h says what each leaf takes and returns. They are kept as upvalues by those who call them,
 -- so that a compiled trace calls the C function directly.
+require("linedancer.traversal").install() -- first of all
 local core = require "linedancer.core"
 local ffi = require "ffi"
 

@@ -6,6 +6,7 @@
 --   space() -> where a version of the code lives (see linedancer.handler.space)
 --   run(config, space, read) -> exit code; read(space) reads the config again
 --   remote(path, none, say, fn) -> exit code: see linedancer.control.client
+--   lines(prompt) -> an iterator over lines of standard input
 --   test(argv) -> exit code
 --
 -- Exit codes: 0 done, 1 refused, 2 usage, 3 no gateway.
@@ -148,6 +149,13 @@ local function control_of(how, host)
   return loaded.control
 end
 
+-- What follows OPTION in WORDS, or nil.
+local function value_of(option, words)
+  for i, word in ipairs(words) do
+    if word == option then return words[i + 1] end
+  end
+end
+
 -- `drain` names a listener or a handler: an address or a name with a colon or slash is a listener's.
 local function aim(request)
   local target = request.target
@@ -162,12 +170,36 @@ local function ask_gateway(command, argv, host)
   if not request then return usage(host, command, how) end
   local path, message = control_of(how, host)
   if not path then return refused(host, message) end
-  if command == "console" then return remote.console(path, request.worker, host.lines(), host) end
+  if command == "console" then return remote.console(path, request.worker, host.lines "linedancer> ", host) end
   return remote.ask(path, aim(request), how.json ~= nil, host)
 end
 
 for name in pairs(arguments.REMOTE) do
   commands[name] = function(argv, host) return ask_gateway(name, argv, host) end
+end
+
+-- What may be the last of WORDS, one a line. Silent when there is no gateway to ask.
+local function complete(words, host)
+  local found = require("linedancer.cli.completion").find(words)
+  if type(found) == "table" then return host.out(table.concat(found, "\n") .. "\n") end
+  local how = { control = value_of("--control", words), config = value_of("--config", words) }
+  local path = control_of(how, host)
+  if not path then return end
+  host.remote(path, DONE, function() end, function(ask)
+    host.out(table.concat(found(ask), "\n") .. "\n")
+    return DONE
+  end)
+end
+
+function commands.completion(argv, host)
+  if argv[1] == "words" then
+    complete({ unpack(argv, argv[2] == "--" and 3 or 2) }, host)
+    return DONE
+  end
+  local script = require("linedancer.cli.completion").scripts[argv[1]]
+  if not script or #argv > 1 then return usage(host, "completion", "completion takes bash or zsh") end
+  host.out(script)
+  return DONE
 end
 
 function commands.test(argv, host) return host.test(argv) end

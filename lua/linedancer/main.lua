@@ -78,7 +78,7 @@ return function(argv)
     run = run,
     test = test,
     remote = function(...) return require("linedancer.control.client").run(...) end,
-    lines = function() return io.stdin:lines() end,
+    lines = function(prompt) return require("linedancer.cli.prompt").lines(prompt) end,
     out = function(text) io.stdout:write(text) end,
     flush = function() io.stdout:flush() end,
     err = function(text) io.stderr:write(text) end,

@@ -289,6 +289,37 @@ describe("the command line", function()
     end)
   end)
 
+  describe("completion", function()
+    local function words(...)
+      local code, out, err = main("completion", "words", "--", ...)
+      assert.same({ 0, "" }, { code, err })
+      return (out:gsub("\n$", ""):gsub("\n", " "))
+    end
+
+    it("offers commands, their options, and what those take", function()
+      assert.equal("call check completion conns console", words "c")
+      assert.equal("test trace", words("help", "t"))
+      assert.equal("--handler --help", words("run", "--h"))
+      assert.equal("debug", words("run", "--log-level", "d"))
+      assert.equal("warn", words("loglevel", "w"))
+      assert.equal("--config --control --for --help --hidden --json", words("trace", "--"))
+      assert.equal("bash", words("completion", "b"))
+      assert.equal("limits.connections", words("set", "l"))
+    end)
+
+    it("offers nothing where any file may stand, or what it does not know", function()
+      for _, line in ipairs { { "run", "x" }, { "check", "" }, { "status", "x" }, { "nonsense", "" },
+        { "conns", "--control", "" }, { "status", "--json", "" } } do
+        assert.equal("", words(unpack(line)))
+      end
+    end)
+
+    it("knows two shells", function()
+      assert.equal(0, (main("completion", "zsh")))
+      refused(2, "takes bash or zsh", "completion", "fish")
+    end)
+  end)
+
   describe("check", function()
     it("says that a good config or handler is good", function()
       assert.same({ 0, file "gateway.lua" .. ": good\n", "" }, { main("check", file "gateway.lua") })

@@ -4,8 +4,11 @@ is noticed by anybody else."""
 import json
 import os
 import pathlib
+import pty
+import select
 import signal
 import stat
+import subprocess
 import sys
 import unittest
 
@@ -13,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support import control
 from support.client import Bystander, ask, connect, read_all, read_line
 from support.control import Control
-from support.gateway import FRAMED, run, until
+from support.gateway import BUILD, FRAMED, PROGRAM, run, until
 
 LINE = """
 local ld = require "linedancer"
@@ -40,6 +43,17 @@ return { states = { held = function(conn)
   conn:expect(100)
 end }, timeouts = { 60 }, on_drain = function() end }
 """
+
+
+# Prints what each shell would offer for the words it is given.
+COMPLETE = {
+    "bash": 'source <(linedancer completion bash); COMP_LINE="$*"; '
+            'COMP_POINT=${#COMP_LINE}; _linedancer "$1"; '
+            'printf "%s\\n" "${COMPREPLY[@]}"',
+    "zsh": 'compdef() {}; compadd() { shift; print -l -- "$@" }; '
+           '_files() { print files }; eval "$(linedancer completion zsh)"; '
+           'words=("$@") CURRENT=$#; _linedancer',
+}
 
 
 class Case(control.Case):
@@ -425,7 +439,7 @@ class Program(Case):
                    self.control.path)
         self.assertEqual(told.stdout, "3\n")
         told = run("console", "--control", self.control.path,
-                   stdin="1 + 1\n\nerror 'x'\n3\n")
+                   stdin="1 + 1\n\nerror 'x'\nfor i = 3, 3 do\n  return i\nend\n")
         self.assertEqual((told.returncode, told.stdout),
                          (1, "1: 2\n2: 2\n1: 3\n2: 3\n"))
         told = run("kill", "9.9.9.9", "--control", self.control.path)
@@ -433,6 +447,57 @@ class Program(Case):
         self.assertIn("no connection", told.stderr)
         told = run("drain", gateway.ports[0], "--control", self.control.path)
         self.assertIn("unknown listener", told.stderr)
+
+    def complete(self, shell, *words):
+        """What SHELL offers in the place of the last of WORDS."""
+        path = f"{BUILD}:{os.environ['PATH']}"
+        told = subprocess.run(
+            [shell, *({"bash": ["--norc"], "zsh": ["-f"]}[shell]), "-c",
+             COMPLETE[shell], shell, "linedancer", *words], text=True,
+            capture_output=True, timeout=15, env=dict(
+                os.environ, PATH=path, LINEDANCER_CONTROL=self.control.path))
+        self.assertEqual(told.stderr, "")
+        return told.stdout.split()
+
+    def test_shells_complete_what_there_is(self):
+        gateway = self.gateway()
+        client = self.client(gateway)
+        ask(client, b"a\n")
+        [conn] = self.control("conns")["conns"]
+        for shell in COMPLETE:
+            with self.subTest(shell):
+                self.assertEqual(self.complete(shell, "re"), ["reload"])
+                self.assertEqual(self.complete(shell, "reload", "--p"),
+                                 ["--promote"])
+                self.assertEqual(self.complete(shell, "kill", ""),
+                                 [conn["id"]])
+                self.assertEqual(self.complete(shell, "conns", "--state", "l"),
+                                 ["line"])
+                self.assertEqual(self.complete(shell, "drain", "127.0.0.1:"),
+                                 ["0" if shell == "bash" else "127.0.0.1:0"])
+                self.assertEqual(self.complete(shell, "check", "x"),
+                                 ["files"] * (shell == "zsh"))
+
+    def test_the_console_remembers_what_was_typed(self):
+        gateway = self.gateway()
+        history = gateway.directory / "history"
+        for keys in b"20 + 2\n", b"\x1b[A\n":  # the second is "up"
+            terminal, other = pty.openpty()
+            console = subprocess.Popen(
+                [PROGRAM, "console", "--control", self.control.path, "--worker",
+                 "1"], stdin=other, stdout=other, stderr=other,
+                env=dict(os.environ, LINEDANCER_HISTORY=str(history),
+                         TERM="vt100"))
+            os.close(other)
+            seen = b""
+            for text, answer in (b"linedancer> ", keys), (b"22\r\n", b"\4"):
+                while text not in seen:
+                    self.assertTrue(select.select([terminal], [], [], 15)[0])
+                    seen += os.read(terminal, 1000)
+                os.write(terminal, answer)
+            self.assertEqual(console.wait(15), 0, seen)
+            os.close(terminal)
+        self.assertEqual(history.stat().st_mode & 0o777, 0o600)
 
     def test_it_says_when_there_is_no_gateway(self):
         told = run("status", "--control", "/nonexistent/x.sock")

@@ -191,6 +191,21 @@ local function options_of(spec)
   return names
 end
 
+--- The options of COMMAND, an array.
+function M.options(command)
+  if command == "run" then return RUN end
+  return REMOTE[command] and options_of(REMOTE[command]) or { "--help" }
+end
+
+--- Does COMMAND have an option called NAME that takes a value?
+function M.takes_value(command, name)
+  if FLAGS[name] or name == "--help" then return false end
+  for _, known in ipairs(M.options(command)) do
+    if known == name then return true end
+  end
+  return false
+end
+
 local function remote(command, argv)
   local spec, words = REMOTE[command], {}
   local request, how, given = { command = command }, {}, {}

@@ -11,6 +11,7 @@ Usage: linedancer COMMAND [ARGUMENTS]
   check     find mistakes in configs and handlers without serving
   test      run the specs of handlers with busted
   version   print the version
+  completion  for bash or zsh
   help      explain a command
 
 Of a gateway that runs, by its control socket:
@@ -156,8 +157,8 @@ Have the connections of a listener (an address) or a handler finish; meanwhile a
 Those that wait between frames are ended little by little. Without either, the whole gateway drains and stops.
 
   --worker N        those of that worker; others take its clients, and a new process its place
-  --deadline TIME   such as 90s or 10m, until those that are left are ended, and listed by state (30s; of a worker or the
-                    whole gateway: the config's `drain`)
+  --deadline TIME   such as 90s or 10m, until those that are left are ended, and listed by state (30s; of a worker or
+                    the whole gateway: the config's `drain`)
   --cancel          accept again
 ]] .. FINDING .. [[
 Example: linedancer drain 127.0.0.1:7000 --deadline 60s
@@ -210,14 +211,36 @@ Example: linedancer set limits.connections 20000
 TEXTS.console = [[
 Usage: linedancer console [--worker N] [--control PATH | --config CONFIG]
 
-Run each line of standard input as Lua in the workers, or in one of them, and print what it returns.
+Run each line of standard input as Lua in the workers, or in one of them, and print what it returns. What a line only
+begins goes on in the next. On a terminal with libedit, lines can be edited, and are kept in $LINEDANCER_HISTORY or
+~/.linedancer_history.
 ]] .. FINDING .. [[
 Example: echo 'collectgarbage "count"' | linedancer console
+]]
+
+TEXTS.completion = [[
+Usage: linedancer completion bash | zsh
+       linedancer completion words -- [WORD...]
+
+Print a script by which the shell completes commands, options, and what the gateway that runs has: connections, states,
+listeners, handlers. It calls the second form, which prints what may take the place of the last WORD.
+
+Example: source <(linedancer completion bash)
 ]]
 
 local M = {}
 
 --- The help text of COMMAND, or of the program when it is nil; nil when there is no such command.
 function M.of(command) return TEXTS[command or ""] end
+
+--- The names of all commands, an array.
+function M.commands()
+  local names = {}
+  for name in pairs(TEXTS) do
+    if name ~= "" then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
 
 return M

@@ -150,16 +150,31 @@ function M.ask(path, request, as_json, host)
   end)
 end
 
---- Read lines of Lua from LINES, an iterator, and show what they return, in each worker, or in WORKER (nil: all).
+-- Pieces of Lua from LINES, an iterator: one that is not complete goes on in the next line.
+local function pieces(lines)
+  return function()
+    local piece
+    for line in lines do
+      piece = piece and piece .. "\n" .. line or line
+      if loadstring("return " .. piece) then return piece end
+      local _, message = loadstring(piece)
+      if not (message and message:find "near '<eof>'$") then return piece end
+    end
+    return piece
+  end
+end
+
+--- Read Lua from LINES, an iterator, and show what it returns, in each worker, or in WORKER (nil: all).
 function M.console(path, worker, lines, host)
   local function say(message) host.err(("linedancer: %s\n"):format(message)) end
   return host.remote(path, NONE, say, function(ask)
     local code = DONE
-    for line in lines do
-      if line:find "%S" then
-        local result, problem = ask { command = "eval", code = line, worker = worker }
+    for piece in pieces(lines) do
+      if piece:find "%S" then
+        local result, problem = ask { command = "eval", code = piece, worker = worker }
         if result == nil then code = REFUSED end
         if result == nil then say(problem) else host.out(show.eval(result)) end
+        host.flush()
       end
     end
     return code

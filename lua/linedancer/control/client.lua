@@ -25,23 +25,26 @@ end
 local function ask(conn, request, on_event)
   conn:write(json.encode(request), "\n")
   local answer, problem = answer_of(conn, on_event)
+  conn:close()
   if not answer then return nil, problem end
   if not answer.ok then return nil, answer.error or "refused" end
   return answer.result == nil and true or answer.result
 end
 
 --- Call FN(ask), in which ask(request, on_event), a table, returns what the gateway at PATH answers, or nil and why
--- not; on_event(event), which may be nil, is called for what comes before that. Ends the program with what FN returns;
--- or, when there is no gateway, with exit code NONE, after SAY(message).
+-- not; on_event(event), which may be nil, is called for what comes before that. Each time it connects anew, so that FN
+-- may take its time in between. Ends the program with what FN returns; or, when there is no gateway, with exit code
+-- NONE, after SAY(message).
 function M.run(path, none, say, fn)
-  ld.spawn(function()
+  local function connect()
     local conn, err = ld.connect("unix:" .. path, { timeout = CONNECT })
-    if not conn then
-      say(("there is no gateway at %s: %s"):format(path, err.message))
-      os.exit(none)
-    end
+    if conn then return conn end
+    say(("there is no gateway at %s: %s"):format(path, err.message))
+    os.exit(none)
+  end
+  ld.spawn(function()
     local ok, code = xpcall(fn, debug.traceback, function(request, on_event)
-      local fine, result, problem = pcall(ask, conn, request, on_event or function() end)
+      local fine, result, problem = pcall(ask, connect(), request, on_event or function() end)
       if not fine then return nil, tostring(result) end
       return result, problem
     end)

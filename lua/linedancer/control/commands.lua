@@ -126,8 +126,8 @@ local function judge(request)
 end
 
 --- reload: load the config and the handlers again; dry: only say what would change. canary: have so many per cent of
--- new connections try it for seconds (600) first, and revert if it fails more than errors (1) per cent of them. confirm:
--- revert after so many seconds. promote or revert: end such a trial now, or confirm it or not.
+-- new connections try it for seconds (600) first, and revert if it fails more than errors (1) per cent of them.
+-- confirm: revert after so many seconds. promote or revert: end such a trial now, or confirm it or not.
 function M.reload(request)
   local ok, problem = check(request, {
     dry = "boolean", canary = "number", seconds = "number", errors = "number", promote = "boolean", revert = "boolean",
@@ -167,9 +167,9 @@ function M.set(request)
   return request.value
 end
 
---- drain: have connections finish: those of listener or handler, which then accepts no more until cancel; those
--- in the slot worker, whose process is then replaced; without any the whole gateway, which then stops. deadline: seconds until those that are left are ended. The answer comes at the
--- end, and lists those that were cut.
+--- drain: have connections finish: those of listener or handler, which then accepts no more until cancel; those in the
+-- slot worker, whose process is then replaced; without any the whole gateway, which then stops. deadline: seconds until
+-- those that are left are ended. Of a listener or handler the answer comes at the end, and lists those that were cut.
 function M.drain(request)
   local ok, problem = check(request, {
     listener = "string", handler = "string", worker = "number", deadline = "number", cancel = "boolean",

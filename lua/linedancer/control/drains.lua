@@ -86,8 +86,8 @@ local function check_target(request)
   return nil, suggest.unknown(kind, request.listener or request.handler, names)
 end
 
--- All workers, or that in one slot, drain and stop; in the place of that one there will be another. See LD_CONTROL_DRAIN
--- in core/seat.h.
+-- All workers, or that in one slot, drain and stop; in the place of that one there will be another. See
+-- LD_CONTROL_DRAIN in core/seat.h.
 local function drain_workers(slot, seconds)
   if bus.slot == 0 then
     gateway.heed(seconds)
