@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +21,8 @@ enum {
     PLAN_MAX = 256 << 20, /* bytes of a plan, and of what is said of one */
     WORDS_MAX = 65536,
     TEXT_MAX = LD_CONTROL_MAX - 16,
-    PIECE = LD_CONTROL_MAX - 1
+    PIECE = LD_CONTROL_MAX - 1,
+    NICE = 10 /* of the child: clients come first */
 };
 
 /* Seconds for the child to evaluate the config, and for the workers to be ready
@@ -104,22 +106,31 @@ static void run_child(struct ld_supervisor *s, const int out[2],
     if (getppid() != s->pid)
         _exit(1);
     dup2(err[1], STDERR_FILENO);
+    setpriority(PRIO_PROCESS, 0, NICE);
     ld_supervisor_leave(s);
     exit(s->ops->plan(s->ctx, out[1], s->plan));
+}
+
+/* Why there can be no reload now, or NULL. */
+static const char *what_hinders(const struct ld_supervisor *s)
+{
+    if (s->phase != LD_SERVING)
+        return "the gateway is stopping";
+    if (s->heir)
+        return "an upgrade is under way";
+    if (s->reload.phase == LD_RELOAD_CONFIRMING)
+        return "the version that serves is to be confirmed or reverted first";
+    return s->reload.phase ? "another reload is under way" : NULL;
 }
 
 void ld_supervisor_reload(struct ld_supervisor *s, const struct ld_wish *w)
 {
     struct ld_reload *r = &s->reload;
+    const char *why_not = what_hinders(s);
     int out[2] = {-1, -1}, err[2] = {-1, -1};
 
-    if (s->phase != LD_SERVING || r->phase) {
-        ld_supervisor_reload_answer_at_once(
-            s, w,
-            r->phase == LD_RELOAD_CONFIRMING ? "the version that serves is to "
-                                               "be confirmed or reverted first"
-            : r->phase                       ? "another reload is under way"
-                                             : "the gateway is stopping");
+    if (why_not) {
+        ld_supervisor_reload_answer_at_once(s, w, why_not);
         return;
     }
     r->wish = *w;

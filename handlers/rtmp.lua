@@ -116,7 +116,7 @@ local function on_timer(conn)
   local now = ld.now()
   local reason = look(conn, now)
   if reason then return finish(conn, reason) end
-  if now - (conn.session.pinged or conn.session.since) >= PING then
+  if now - conn.session.pinged >= PING then
     conn.session.pinged = now
     link.ping(conn)
   end

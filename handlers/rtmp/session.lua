@@ -6,8 +6,8 @@
 -- any number of streams up to STREAMS_MAX.
 --
 -- conn.session = { app, url, agent = as connect gave them; connected; since = its beginning, or when it last had one;
--- count = messages so far; pinged; streams = { [id] = role, or false } }. A role is { kind = "publisher" or "viewer",
--- id, request, ... }.
+-- count = messages so far; pinged = when it last was; streams = { [id] = role, or false } }. A role is { kind =
+-- "publisher" or "viewer", id, request, ... }.
 local ld = require "linedancer"
 local access = require "handlers.rtmp.access"
 local adobe = require "handlers.rtmp.adobe"
@@ -31,7 +31,7 @@ local commands = {}
 --- Have CONN, past its handshake, be a client's.
 function M.init(conn)
   link.init(conn)
-  conn.session = { streams = {}, since = ld.now(), count = 0 }
+  conn.session = { streams = {}, since = ld.now(), pinged = ld.now(), count = 0 }
 end
 
 -- VALUE as a text; numbers are names, too. Nil for what is none.

@@ -4,9 +4,9 @@
 -- good, and describes it to the supervisor (gateway/load), and once in each worker. What takes the place of a config
 -- that is served is loaded beside it, in a space of its own: prepare() and commit().
 local alarm = require "linedancer.alarm"
-local api = require "linedancer.api"
 local load = require "linedancer.gateway.load"
 local log = require "linedancer.log"
+local movers = require "linedancer.gateway.movers"
 local plan = require "linedancer.plan"
 local suggest = require "linedancer.suggest"
 local tasks = require "linedancer.task"
@@ -18,7 +18,7 @@ local JOIN_SECONDS = 30 -- for the supervisor's word; it is there when a worker 
 
 local M = {}
 
-local core, tell, W, MAIL = api.core, api.struct.tell, api.vm, api.MAIL
+local core = require("linedancer.api").core
 
 local current -- what serves: { config, parts, definitions, version }
 local trial   -- what is tried, or nil
@@ -279,9 +279,7 @@ function M.commit(ready)
   if trial ~= ready then ok, message = start(ready.definitions, ready.parts) end
   if not ok then log.error(message) end
   trial = nil
-  for _, conn in ipairs(core.conns()) do
-    if conn.machine.successor then tell(W, conn[1], MAIL) end
-  end
+  movers.wake(core.conns())
   if ready.config.retire then alarm.set(ready.config.retire, retire, ready.version) end
   versions.sweep()
   flush_traces_soon()

@@ -159,6 +159,16 @@ describe("rtmp links", function()
     assert.equal("neither published nor played", run.reason)
   end)
 
+  it("are pinged, so that a viewer who has nothing to say is not taken for gone", function()
+    local waits = { options = { wait = 1000 } }
+    local heard = play({ rtmp.play("live", "x"), t.advance(21) }, waits)
+    assert.truthy(heard[#heard]:find "^event 6 ")
+    local pong = rtmp.message(4, 0, 0, "\0\7\0\0\0\9", 2)
+    local run = select(2, play({ rtmp.play("live", "x"), t.advance(50), pong, t.advance(50) }, waits))
+    assert.equal("read", run.state)
+    assert.equal("timeout", (select(2, play({ rtmp.play("live", "x"), t.advance(61) }, waits))).reason)
+  end)
+
   it("are kicked and pinged by messages, also while a chunk is half read", function()
     local half = rtmp.message(9, 0, 1, ("v"):rep(100)):sub(1, 50)
     local heard, run = play { rtmp.publish("live", "x"), half, t.message { rtmp = "ping" } }

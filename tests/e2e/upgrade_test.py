@@ -12,7 +12,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from support.client import ask, connect, read, read_all
-from support.control import Control
+from support.control import Control, Refused
 from support.gateway import FRAMED, Gateway, until
 
 
@@ -121,6 +121,17 @@ class Upgrade(unittest.TestCase):
         self.upgrade(gateway)
         self.assertEqual(ask(self.start(connect(gateway.address())),
                              b"\2hi", 2), b"hi")
+
+    def test_nothing_is_reloaded_meanwhile(self):
+        gateway = self.gateway()
+        control = self.start(Control(gateway))
+        path = pathlib.Path(gateway.config)
+        path.write_text("for _ = 1, 1e9 do end " + path.read_text())
+        gateway.signal(signal.SIGUSR2)
+        gateway.await_line("upgrade pid=")
+        with self.assertRaisesRegex(Refused, "upgrade is under way"):
+            control("reload")
+        gateway.await_line("draining workers=2")
 
     def test_it_can_be_done_again_and_again(self):
         gateway = self.gateway()
