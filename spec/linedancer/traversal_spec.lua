@@ -2,8 +2,8 @@
 require "linedancer"
 
 describe("loops over tables", function()
-  -- How often a loop over five tables, by ITERATION of "outer" and "inner", has not seen five. LuaJIT compiles the inner
-  -- loop first, and then gives up compiling the outer one.
+  -- How often a loop over five tables, by ITERATION of "outer" and "inner", has not seen five. LuaJIT compiles the
+  -- inner loop first, and then gives up compiling the outer one.
   local function wrong(iteration)
     return assert(loadstring(([[
       local inner = { 1, 2, 3, 4, 5 }
