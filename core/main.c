@@ -98,7 +98,8 @@ static int plan(void *ctx, int fd, const struct ld_plan *former)
 
 static int work(void *ctx, const struct ld_seat *seat)
 {
-    struct ld_role role = {.kind = LD_ROLE_WORKER, .seat = seat};
+    struct ld_role role = {
+        .kind = LD_ROLE_WORKER, .watchdog = true, .seat = seat};
 
     return command(ctx, &role, false);
 }
@@ -123,7 +124,7 @@ static void find_program(struct arguments *a)
 static int run(struct arguments *a)
 {
     static const struct ld_supervisor_ops ops = {plan, again, work};
-    struct ld_role alone = {.kind = LD_ROLE_ALONE};
+    struct ld_role alone = {.kind = LD_ROLE_ALONE, .watchdog = true};
     struct ld_plan *found;
     int status;
 

@@ -13,6 +13,7 @@
 #include "gateway.h"
 #include "lib_core.h"
 #include "vm.h"
+#include "watchdog.h"
 
 struct ld_vm *ld_gateway_vm(lua_State *L)
 {
@@ -23,22 +24,37 @@ struct ld_vm *ld_gateway_vm(lua_State *L)
     return vm;
 }
 
-/* core.run(drain, connections): accept at most CONNECTIONS at a time and serve
- * until the gateway is stopped; DRAIN is how many seconds connections then
- * have to finish. */
+/* core.heed(drain, connections, turn): the limits of core.run() change, and new
+ * ports accept. */
+static int l_heed(lua_State *L)
+{
+    struct ld_vm *vm = ld_gateway_vm(L);
+
+    vm->drain_seconds = luaL_checknumber(L, 1);
+    vm->max_accepted = (uint32_t)luaL_checknumber(L, 2);
+    ld_watchdog_limit(luaL_optnumber(L, 3, 0));
+    ld_gateway_heed_ports(vm);
+    return 0;
+}
+
+/* core.run(drain, connections, turn): accept at most CONNECTIONS at a time and
+ * serve until the gateway is stopped; DRAIN is how many seconds connections
+ * then have to finish, TURN how long Lua may compute without waiting (0: for
+ * ever). */
 static int l_run(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);
     lua_State *outer = vm->L;
+    bool watchdog = ld_gateway_role(L)->watchdog && ld_watchdog_start(L);
 
-    vm->drain_seconds = luaL_checknumber(L, 1);
-    vm->max_accepted = (uint32_t)luaL_checknumber(L, 2);
-    ld_gateway_heed_ports(vm);
+    l_heed(L);
     vm->L = L;
     if (ld_gateway_role(L)->kind == LD_ROLE_WORKER)
         ld_bus_start(ld_gateway_role(L)->bus);
     ev_run(vm->worker->loop, 0);
     vm->L = outer;
+    if (watchdog)
+        ld_watchdog_stop(L);
     return 0;
 }
 
@@ -186,6 +202,7 @@ static int l_executable(lua_State *L)
 static const luaL_Reg gateway[] = {
 
     {"run", l_run},
+    {"heed", l_heed},
     {"stop", l_stop},
     {"peer", l_peer},
     {"local_address", l_local_address},

@@ -359,18 +359,6 @@ static int l_pause(lua_State *L)
     return 0;
 }
 
-/* core.heed(drain, connections): the limits of core.run() change, and new
- * ports accept. */
-static int l_heed(lua_State *L)
-{
-    struct ld_vm *vm = ld_gateway_vm(L);
-
-    vm->drain_seconds = luaL_checknumber(L, 1);
-    vm->max_accepted = (uint32_t)luaL_checknumber(L, 2);
-    ld_gateway_heed_ports(vm);
-    return 0;
-}
-
 void ld_gateway_give(struct ld_vm *vm, uint32_t listener, uint32_t slot, int fd)
 {
     struct ld_given *grown =
@@ -435,9 +423,10 @@ void ld_gateway_free_ports(struct ld_vm *vm)
 }
 
 static const luaL_Reg port_functions[] = {
-    {"listen", l_listen}, {"relisten", l_relisten},   {"unlisten", l_unlisten},
-    {"heed", l_heed},     {"port", l_port},           {"pause", l_pause},
-    {"trial", l_trial},   {"take_back", l_take_back}, {NULL, NULL}};
+    {"listen", l_listen},       {"relisten", l_relisten},
+    {"unlisten", l_unlisten},   {"port", l_port},
+    {"pause", l_pause},         {"trial", l_trial},
+    {"take_back", l_take_back}, {NULL, NULL}};
 
 void ld_lib_port(lua_State *L)
 {

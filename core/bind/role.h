@@ -18,6 +18,7 @@ enum ld_role_kind {
 
 struct ld_role {
     enum ld_role_kind kind;
+    bool watchdog;      /* this process has but this gateway */
     unsigned activated; /* alone: sockets of a service manager */
     int plan_fd;
     const struct ld_plan *former; /* that holds while LD_ROLE_PLAN, or NULL */

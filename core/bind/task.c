@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gateway.h"
+#include "watchdog.h"
 
 enum {
     RESTARTS_MAX = 8,        /* by on_error, without reading in between */
@@ -114,6 +115,17 @@ static bool can_go_on(struct ld_conn *c)
            c->restarts < RESTARTS_MAX;
 }
 
+/* lua_pcall() of code that runs hooks of handlers. */
+static int call(lua_State *L, int nargs)
+{
+    int r;
+
+    ld_watchdog_begin(NULL);
+    r = lua_pcall(L, nargs, LUA_MULTRET, 0);
+    ld_watchdog_end(L);
+    return r;
+}
+
 /* The tasks of C end before anything is said of its own end. */
 static void abandon_tasks(struct ld_vm *vm, struct ld_conn *c)
 {
@@ -148,7 +160,7 @@ static void finish(struct ld_vm *vm, struct ld_conn *c)
     lua_insert(L, top + 1);
     ld_vm_push_conn(vm, c);
     lua_insert(L, top + 2);
-    if (lua_pcall(L, 4, LUA_MULTRET, 0)) {
+    if (call(L, 4)) {
         ld_log(vm->log, LD_FAULT, "finish failed", "error=\"%s\"",
                lua_tostring(L, -1));
     } else if (lua_gettop(L) > top && !lua_isnil(L, top + 1) && can_go_on(c)) {
@@ -246,7 +258,7 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
 {
     lua_State *co = c->owner;
     struct ld_conn *outer = vm->pool->running;
-    bool in_hook = vm->pool->in_hook;
+    bool in_hook = vm->pool->in_hook, stopped;
     int r;
 
     c->epoch++;
@@ -254,10 +266,15 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
         c->waiter = 0; /* another one's read of C, which came at once */
     vm->pool->elsewhere = NULL;
     ld_pool_run(vm->pool, c, false);
+    ld_watchdog_begin(co);
     r = lua_resume(co, nargs);
+    stopped = ld_watchdog_end(vm->L);
     ld_pool_run(vm->pool, outer, in_hook);
     pace_gc(vm);
-    if (r == 0) {
+    if (stopped) {
+        lua_pushliteral(co, LD_WATCHDOG_STOPPED);
+        raised(vm, c, co);
+    } else if (r == 0) {
         done(vm, c, co);
     } else if (r != LUA_YIELD) {
         raised(vm, c, co);
@@ -378,14 +395,21 @@ void ld_task_news(void *ctx, struct ld_conn *c)
     lua_State *L = vm->L;
     int top = lua_gettop(L);
     const char *outcome;
+    int failed;
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->news_ref);
     ld_vm_push_conn(vm, c);
     ld_pool_run(vm->pool, c, true);
-    if (lua_pcall(L, 1, LUA_MULTRET, 0))
-        ld_log(vm->log, LD_FAULT, "messages lost", "error=\"%s\"",
-               lua_tostring(L, -1));
+    failed = call(L, 1);
     ld_pool_run(vm->pool, NULL, false);
+    if (failed) { /* it went on after it was stopped for the first time */
+        lua_pushliteral(L, "");
+        lua_pushnil(L);
+        drop_thread(vm, c);
+        finish(vm, c);
+        lua_settop(L, top);
+        return;
+    }
     outcome = lua_gettop(L) > top + 1 ? lua_tostring(L, top + 1) : NULL;
     if (outcome && strcmp(outcome, "failed") == 0) {
         lua_settop(L, top + 3);
@@ -418,15 +442,15 @@ void ld_task_closed(void *ctx, struct ld_conn *c)
 {
     struct ld_vm *vm = ctx;
     lua_State *L = vm->L;
+    int top = lua_gettop(L);
 
     if ((machine_of(c)->watches_end || c->entangled) && !vm->quiet) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, vm->closed_ref);
         ld_vm_push_conn(vm, c);
-        if (lua_pcall(L, 1, 0, 0)) {
+        if (call(L, 1))
             ld_log(vm->log, LD_FAULT, "on_close failed", "error=\"%s\"",
                    lua_tostring(L, -1));
-            lua_pop(L, 1);
-        }
+        lua_settop(L, top);
     }
     end_children(vm, c);
     if (c->owner && lua_status(c->owner) != 0)

@@ -53,6 +53,9 @@ end
 -- What LuaJIT says when a read waits where its coroutine cannot be suspended.
 local PINNED = "attempt to yield across C%-call boundary"
 
+-- What the watchdog says; see core/bind/watchdog.h.
+local STOPPED = "computed for too long without waiting"
+
 -- X, which anybody may have raised, as text.
 local function text_of(x)
   local ok, text = pcall(tostring, x)
@@ -64,10 +67,13 @@ local function text_of(x)
   return text
 end
 
---- Any error value as an error object; a foreign one gets the code "error".
+--- Any error value as an error object; a foreign one gets the code "error", and what the watchdog raised "limit".
 function M.wrap(x, conn, traceback)
   if M.is(x) then return x end
-  return M.new("error", text_of(x), conn, { traceback = traceback })
+  local text = text_of(x)
+  local code = text:find(STOPPED, 1, true) and "limit" or "error"
+  if code == "limit" then text = STOPPED .. " (limits.turn)" end
+  return M.new(code, text, conn, { traceback = traceback })
 end
 
 return M

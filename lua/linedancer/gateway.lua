@@ -50,6 +50,11 @@ local function share(count)
   return count and math.ceil(count / math.max(slots, 1))
 end
 
+-- What core.run() takes for CONFIG; DRAIN instead of its own.
+local function terms_of(config, drain)
+  return drain or config.drain or 30, share(config.limits.connections), config.limits.turn or 0
+end
+
 -- The address with the port that was really bound.
 local function bound(address, port)
   if address.family == "unix" then return "unix:" .. address.path end
@@ -118,7 +123,7 @@ function M.run(config, space, version)
     log.error(message)
     return 1
   end
-  core.run(config.drain or 30, share(config.limits.connections))
+  core.run(terms_of(config))
   if core.role() == "alone" then log.info "stopped" end
   return 0
 end
@@ -288,7 +293,7 @@ end
 
 --- The limits of the config that serves have been changed; DRAIN: the seconds of a drain, if not its own.
 function M.heed(drain)
-  core.heed(drain or current.config.drain or 30, share(current.config.limits.connections))
+  core.heed(terms_of(current.config, drain))
 end
 
 --- The version that new connections get, and its config.

@@ -157,8 +157,8 @@ local function report(conn, err)
   local fields = describe(conn)
   fields.state, fields.code = err.state or conn.state, err.code
   fields.error = err.message
-  if err.code == "error" then fields.traceback = err.traceback end
-  log[err.code == "error" and "error" or "info"]("connection failed", fields)
+  fields.traceback = err.traceback
+  log[err.traceback and "error" or "info"]("connection failed", fields)
 end
 
 -- What the end of a connection is called: the text given, else an error code.

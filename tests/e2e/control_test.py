@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import select
 import signal
 import stat
@@ -490,8 +491,9 @@ class Program(Case):
                          TERM="vt100"))
             os.close(other)
             seen = b""
-            for text, answer in (b"linedancer> ", keys), (b"22\r\n", b"\4"):
-                while text not in seen:
+            for pattern, answer in ((rb"linedancer> ", keys),
+                                    (rb"22\r\n.*linedancer> ", b"\4")):
+                while not re.search(pattern, seen, re.S):
                     self.assertTrue(select.select([terminal], [], [], 15)[0])
                     seen += os.read(terminal, 1000)
                 os.write(terminal, answer)

@@ -203,7 +203,7 @@ Example: linedancer loglevel debug
 TEXTS.set = [[
 Usage: linedancer set NAME VALUE [--control PATH | --config CONFIG]
 
-Set limits.connections, or drain (seconds), until the next reload.
+Set limits.connections, limits.turn (seconds) or drain (seconds), until the next reload.
 ]] .. FINDING .. [[
 Example: linedancer set limits.connections 20000
 ]]

@@ -81,16 +81,19 @@ gather.on("loglevel", function(args)
   return true
 end)
 
+local SET = { ["limits.connections"] = "connections", ["limits.turn"] = "turn" }
+
 gather.on("set", function(args)
   local _, config = gateway.current()
   local number = tonumber(args.value)
   if not number or number ~= number or number < 0 then return nil, "a number of 0 or more is expected" end
   if args.name == "drain" then
     config.drain = number
-  elseif args.name == "limits.connections" then
-    config.limits.connections = number
+  elseif SET[args.name] then
+    config.limits[SET[args.name]] = number
   else
-    return nil, ("'%s' cannot be set while the gateway runs; 'limits.connections' and 'drain' can"):format(args.name)
+    return nil, ("'%s' cannot be set while the gateway runs; 'limits.connections', 'limits.turn' and 'drain' can"):format(
+      args.name)
   end
   gateway.heed()
   return number

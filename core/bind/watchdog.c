@@ -1,0 +1,142 @@
+/* watchdog.c -- see watchdog.h.
+ *
+ * All of it is static, as a signal handler can be given nothing.  That one may
+ * come between any two instructions of the rest: a turn has ended before its
+ * hook is looked after, and what it sets then is found there.
+ */
+#include "watchdog.h"
+
+#include <lauxlib.h>
+#include <luajit.h>
+#include <math.h>
+#include <signal.h>
+
+#define PROFILE_MODE "li10" /* look at each line; each 10 ms */
+
+static const double TICK = 0.01; /* seconds */
+
+static struct {
+    lua_State *L; /* whose state is watched, or NULL */
+    lua_State *co;
+    struct sigaction profiler;          /* LuaJIT's own handler */
+    volatile sig_atomic_t limit, ticks; /* of this turn; limit 0: none */
+    volatile sig_atomic_t armed;
+    int turn; /* what a turn's limit is */
+    bool suspended, raised, without_jit;
+} dog;
+
+static void disarm(lua_State *L)
+{
+    dog.armed = 0;
+    lua_sethook(L, NULL, 0, 0);
+}
+
+static bool has_jit(lua_State *L)
+{
+    bool is_on;
+
+    lua_getfield(L, LUA_REGISTRYINDEX, "_LOADED");
+    lua_getfield(L, -1, "jit");
+    lua_getfield(L, -1, "status");
+    lua_call(L, 0, 1);
+    is_on = lua_toboolean(L, -1);
+    lua_pop(L, 3);
+    return is_on;
+}
+
+/* A compiled loop may catch each error within: in the interpreter every
+ * instruction comes here, also the one between two calls of pcall. */
+static void leave_compiled_code(lua_State *L)
+{
+    if (dog.without_jit || !has_jit(L))
+        return;
+    dog.without_jit = true;
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_FLUSH);
+    luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
+}
+
+static void on_hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    if (dog.limit == 0) {
+        disarm(L);
+        return;
+    }
+    if (L == dog.co && lua_isyieldable(L)) {
+        dog.limit = 0;
+        dog.suspended = true;
+        disarm(L);
+        lua_yield(L, 0);
+        return;
+    }
+    if (dog.raised)
+        leave_compiled_code(L);
+    else
+        disarm(L);
+    dog.raised = true;
+    luaL_error(L, LD_WATCHDOG_STOPPED);
+}
+
+static void on_tick(int number)
+{
+    dog.profiler.sa_handler(number);
+    if (dog.limit == 0 || ++dog.ticks <= dog.limit || dog.armed)
+        return;
+    dog.armed = 1;
+    lua_sethook(dog.L, on_hook, LUA_MASKCOUNT, 1);
+}
+
+static void on_sample(void *data, lua_State *L, int samples, int state)
+{
+    (void)data;
+    (void)L;
+    (void)samples;
+    (void)state;
+}
+
+bool ld_watchdog_start(lua_State *L)
+{
+    struct sigaction own = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
+
+    if (dog.L)
+        return false;
+    dog.L = L;
+    dog.limit = 0;
+    luaJIT_profile_start(L, PROFILE_MODE, on_sample, NULL);
+    sigaction(SIGPROF, &own, &dog.profiler);
+    return true;
+}
+
+void ld_watchdog_stop(lua_State *L)
+{
+    if (!dog.L)
+        return;
+    sigaction(SIGPROF, &dog.profiler, NULL);
+    luaJIT_profile_stop(L);
+    dog.L = NULL;
+}
+
+void ld_watchdog_limit(double seconds)
+{
+    dog.turn = seconds > 0 ? (int)ceil(seconds / TICK) : 0;
+}
+
+void ld_watchdog_begin(lua_State *co)
+{
+    dog.co = co;
+    dog.ticks = 0;
+    dog.limit = dog.L ? dog.turn : 0;
+}
+
+bool ld_watchdog_end(lua_State *L)
+{
+    bool suspended = dog.suspended;
+
+    dog.limit = 0;
+    if (dog.armed)
+        disarm(L);
+    if (dog.without_jit)
+        luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_ON);
+    dog.suspended = dog.raised = dog.without_jit = false;
+    return suspended;
+}
