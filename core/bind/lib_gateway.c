@@ -24,6 +24,14 @@ struct ld_vm *ld_gateway_vm(lua_State *L)
     return vm;
 }
 
+/* From the first limit on, there is a watchdog; L may be any coroutine. */
+static void limit_turns(lua_State *L, double seconds)
+{
+    if (seconds > 0 && ld_gateway_role(L)->watchdog)
+        ld_watchdog_start(ld_gateway_vm(L)->L);
+    ld_watchdog_limit(seconds);
+}
+
 /* core.heed(drain, connections, turn): the limits of core.run() change, and new
  * ports accept. */
 static int l_heed(lua_State *L)
@@ -32,7 +40,7 @@ static int l_heed(lua_State *L)
 
     vm->drain_seconds = luaL_checknumber(L, 1);
     vm->max_accepted = (uint32_t)luaL_checknumber(L, 2);
-    ld_watchdog_limit(luaL_optnumber(L, 3, 0));
+    limit_turns(L, luaL_optnumber(L, 3, 0));
     ld_gateway_heed_ports(vm);
     return 0;
 }
@@ -45,7 +53,6 @@ static int l_run(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);
     lua_State *outer = vm->L;
-    bool watchdog = ld_gateway_role(L)->watchdog && ld_watchdog_start(L);
 
     l_heed(L);
     vm->L = L;
@@ -53,8 +60,7 @@ static int l_run(lua_State *L)
         ld_bus_start(ld_gateway_role(L)->bus);
     ev_run(vm->worker->loop, 0);
     vm->L = outer;
-    if (watchdog)
-        ld_watchdog_stop(L);
+    ld_watchdog_stop();
     return 0;
 }
 

@@ -8,7 +8,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "gateway.h"
+#include "task_parts.h"
 #include "watchdog.h"
 
 enum {
@@ -17,11 +17,6 @@ enum {
     EXTERNAL_STEP = 4 << 20, /* bytes of buffers that earn a GC step */
     EXTERNAL_RATE = 1024     /* bytes per unit of LUA_GCSTEP */
 };
-
-static struct ld_machine *machine_of(const struct ld_conn *c)
-{
-    return (struct ld_machine *)(void *)c->profile;
-}
 
 /* The thread of C's slot: the one left by an earlier connection, or new. */
 static lua_State *take_thread(struct ld_vm *vm, const struct ld_conn *c)
@@ -41,7 +36,7 @@ static lua_State *take_thread(struct ld_vm *vm, const struct ld_conn *c)
     return co;
 }
 
-static void drop_thread(struct ld_vm *vm, struct ld_conn *c)
+void ld_task_drop_thread(struct ld_vm *vm, struct ld_conn *c)
 {
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->threads_ref);
     lua_pushnil(vm->L);
@@ -115,8 +110,7 @@ static bool can_go_on(struct ld_conn *c)
            c->restarts < RESTARTS_MAX;
 }
 
-/* lua_pcall() of code that runs hooks of handlers. */
-static int call(lua_State *L, int nargs)
+int ld_task_call(lua_State *L, int nargs)
 {
     int r;
 
@@ -144,13 +138,11 @@ void ld_task_abandon(struct ld_vm *vm, struct ld_conn *c)
         return;
     abandon_tasks(vm, c);
     if (c->owner)
-        drop_thread(vm, c);
+        ld_task_drop_thread(vm, c);
     ld_conn_finish(c);
 }
 
-/* The handler is done with C.  On top of vm->L: an error value or a status
- * name, or nil; a traceback or nil; a field or nil.  All are taken. */
-static void finish(struct ld_vm *vm, struct ld_conn *c)
+void ld_task_finish(struct ld_vm *vm, struct ld_conn *c)
 {
     lua_State *L = vm->L;
     int top = lua_gettop(L) - 3;
@@ -160,7 +152,7 @@ static void finish(struct ld_vm *vm, struct ld_conn *c)
     lua_insert(L, top + 1);
     ld_vm_push_conn(vm, c);
     lua_insert(L, top + 2);
-    if (call(L, 4)) {
+    if (ld_task_call(L, 4)) {
         ld_log(vm->log, LD_FAULT, "finish failed", "error=\"%s\"",
                lua_tostring(L, -1));
     } else if (lua_gettop(L) > top && !lua_isnil(L, top + 1) && can_go_on(c)) {
@@ -197,12 +189,12 @@ static void fail(struct ld_vm *vm, struct ld_conn *c, enum ld_status st)
 {
     lua_State *L = vm->L;
 
-    drop_thread(vm, c);
+    ld_task_drop_thread(vm, c);
     lua_pushstring(L, ld_strstatus(st));
     lua_pushnil(L);
     push_field(L, c);
     ld_conn_drop_wait(c);
-    finish(vm, c);
+    ld_task_finish(vm, c);
 }
 
 /* The coroutine returned.  Most do so with nobody to tell. */
@@ -210,8 +202,8 @@ static void done(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
 {
     lua_settop(co, 0);
     if (c->slot >= KEPT_THREADS)
-        drop_thread(vm, c);
-    if (!machine_of(c)->watches_end && !c->entangled && !c->extra &&
+        ld_task_drop_thread(vm, c);
+    if (!ld_task_machine(c)->watches_end && !c->entangled && !c->extra &&
         vm->log->level > LD_DEBUG) {
         ld_conn_finish(c);
         return;
@@ -219,7 +211,7 @@ static void done(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
     lua_pushnil(vm->L);
     lua_pushnil(vm->L);
     lua_pushnil(vm->L);
-    finish(vm, c);
+    ld_task_finish(vm, c);
 }
 
 static void raised(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
@@ -230,8 +222,8 @@ static void raised(struct ld_vm *vm, struct ld_conn *c, lua_State *co)
     lua_xmove(co, L, 1);
     luaL_traceback(L, co, NULL, 0);
     lua_pushnil(L);
-    drop_thread(vm, c);
-    finish(vm, c);
+    ld_task_drop_thread(vm, c);
+    ld_task_finish(vm, c);
 }
 
 /* How did CO, C's coroutine, suspend itself?  False when it yielded for any
@@ -385,79 +377,4 @@ void ld_task_go_on(void *ctx, struct ld_conn *c)
         return;
     }
     resume_parked(ctx, c, c->parked == LD_AWAY ? LD_CLOSED : LD_OK, NULL);
-}
-
-/* Messages: Lua gives them to the hooks, which may have failed, or chosen a
- * state to be entered now: "failed", error, traceback; "moved", state, ... */
-void ld_task_news(void *ctx, struct ld_conn *c)
-{
-    struct ld_vm *vm = ctx;
-    lua_State *L = vm->L;
-    int top = lua_gettop(L);
-    const char *outcome;
-    int failed;
-
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->news_ref);
-    ld_vm_push_conn(vm, c);
-    ld_pool_run(vm->pool, c, true);
-    failed = call(L, 1);
-    ld_pool_run(vm->pool, NULL, false);
-    if (failed) { /* it went on after it was stopped for the first time */
-        lua_pushliteral(L, "");
-        lua_pushnil(L);
-        drop_thread(vm, c);
-        finish(vm, c);
-        lua_settop(L, top);
-        return;
-    }
-    outcome = lua_gettop(L) > top + 1 ? lua_tostring(L, top + 1) : NULL;
-    if (outcome && strcmp(outcome, "failed") == 0) {
-        lua_settop(L, top + 3);
-        lua_remove(L, top + 1);
-        lua_pushnil(L);
-        drop_thread(vm, c);
-        finish(vm, c);
-    } else if (outcome && strcmp(outcome, "moved") == 0) {
-        drop_thread(vm, c);
-        ld_task_prepare(vm, c, lua_gettop(L) - top - 1);
-    }
-    lua_settop(L, top);
-}
-
-/* What C made ends with it: upstreams are flushed first. */
-static void end_children(struct ld_vm *vm, struct ld_conn *c)
-{
-    while (c->extra && c->extra->children) {
-        struct ld_conn *child = c->extra->children;
-
-        ld_conn_adopt(NULL, child);
-        if (child->task)
-            ld_task_abandon(vm, child);
-        else if (child->phase == LD_PHASE_OPEN)
-            ld_conn_finish(child);
-    }
-}
-
-void ld_task_closed(void *ctx, struct ld_conn *c)
-{
-    struct ld_vm *vm = ctx;
-    lua_State *L = vm->L;
-    int top = lua_gettop(L);
-
-    if ((machine_of(c)->watches_end || c->entangled) && !vm->quiet) {
-        lua_rawgeti(L, LUA_REGISTRYINDEX, vm->closed_ref);
-        ld_vm_push_conn(vm, c);
-        if (call(L, 1))
-            ld_log(vm->log, LD_FAULT, "on_close failed", "error=\"%s\"",
-                   lua_tostring(L, -1));
-        lua_settop(L, top);
-    }
-    end_children(vm, c);
-    if (c->owner && lua_status(c->owner) != 0)
-        drop_thread(vm, c);
-    ld_gateway_conn_closed(vm, c);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
-    lua_pushnil(L);
-    lua_rawseti(L, -2, (int)c->slot + 1);
-    lua_pop(L, 1);
 }

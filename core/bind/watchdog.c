@@ -94,25 +94,24 @@ static void on_sample(void *data, lua_State *L, int samples, int state)
     (void)state;
 }
 
-bool ld_watchdog_start(lua_State *L)
+void ld_watchdog_start(lua_State *L)
 {
     struct sigaction own = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
 
     if (dog.L)
-        return false;
+        return;
     dog.L = L;
     dog.limit = 0;
     luaJIT_profile_start(L, PROFILE_MODE, on_sample, NULL);
     sigaction(SIGPROF, &own, &dog.profiler);
-    return true;
 }
 
-void ld_watchdog_stop(lua_State *L)
+void ld_watchdog_stop(void)
 {
     if (!dog.L)
         return;
     sigaction(SIGPROF, &dog.profiler, NULL);
-    luaJIT_profile_stop(L);
+    luaJIT_profile_stop(dog.L);
     dog.L = NULL;
 }
 

@@ -21,9 +21,10 @@
 /* How the message begins of what it raises; see linedancer.errors. */
 #define LD_WATCHDOG_STOPPED "computed for too long without waiting"
 
-/* Watch the Lua of L's state; false when somebody in this process does. */
-bool ld_watchdog_start(lua_State *L);
-void ld_watchdog_stop(lua_State *L);
+/* Watch the Lua of L's state, of which L is the main thread, unless one is
+ * watched. */
+void ld_watchdog_start(lua_State *L);
+void ld_watchdog_stop(void);
 
 /* How many seconds a turn may have from now on; 0: any. */
 void ld_watchdog_limit(double seconds);

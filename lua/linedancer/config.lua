@@ -4,7 +4,8 @@
 --
 --   file, base_dir, control (the path of a socket, or nil), workers (nil: one per processor), drain (seconds)
 --   watch (boolean), retire (seconds, or nil), log = { level = }, path = { directory... }
---   limits = { turn =, frame =, output =, connections =, linger =, mailbox =, heartbeat = }
+--   limits = { turn = (seconds that Lua may compute without waiting; 0: any), frame =, output =, connections =,
+--              linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
 --                limits = as given, max_connections =, backlog = }... }
 local address = require "linedancer.address"
@@ -26,8 +27,8 @@ local KEYS = set "workers watch retire limits listen control admin cluster path 
 local LISTEN_KEYS = set "handler options limits max_connections backlog tls name"
 LISTEN_KEYS[1] = true
 local LIMITS = {
-  turn = "seconds", frame = "whole", output = "whole", connections = "whole", linger = "seconds", mailbox = "whole",
-  heartbeat = "seconds",
+  turn = "seconds or 0", frame = "whole", output = "whole", connections = "whole", linger = "seconds",
+  mailbox = "whole", heartbeat = "seconds",
 }
 local LISTEN_LIMITS = { frame = "whole", output = "whole", linger = "seconds", mailbox = "whole" }
 local DEFAULT_LIMITS = {
@@ -161,13 +162,6 @@ local function log_of(given)
     suggest.nearest(level, LEVELS) and suggest.hint(level, LEVELS) or "")
 end
 
-local function seconds(value, path)
-  if not shape.finite(value) or value < 0 then
-    refuse("%s must be seconds, 0 or more, not %s", path, shape.describe(value))
-  end
-  return value
-end
-
 local function watch_of(given, workers)
   if given == nil then return false end
   typed(given, "boolean", "watch")
@@ -205,7 +199,7 @@ local function validate(given, base_dir, bundled)
   config.workers = workers_of(given.workers)
   config.watch = watch_of(given.watch, config.workers)
   config.retire = given.retire and shape.positive(given.retire, "retire") or nil
-  config.drain = seconds(given.drain == nil and 30 or given.drain, "drain")
+  config.drain = shape.seconds(given.drain == nil and 30 or given.drain, "drain")
   config.log = log_of(given.log)
   config.control = control_of(given.control, config.base_dir)
   config.path = paths(given.path, config.base_dir)

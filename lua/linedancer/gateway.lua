@@ -292,9 +292,7 @@ function M.commit(ready)
 end
 
 --- The limits of the config that serves have been changed; DRAIN: the seconds of a drain, if not its own.
-function M.heed(drain)
-  core.heed(terms_of(current.config, drain))
-end
+function M.heed(drain) core.heed(terms_of(current.config, drain)) end
 
 --- The version that new connections get, and its config.
 function M.current() return current.version, current.config, current.parts end

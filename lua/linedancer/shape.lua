@@ -55,6 +55,13 @@ function M.positive(value, path)
   return value
 end
 
+function M.seconds(value, path)
+  if not M.finite(value) or value < 0 then
+    M.refuse("%s must be seconds, 0 or more, not %s", path, M.describe(value))
+  end
+  return value
+end
+
 function M.whole(value, least, path)
   if not M.finite(value) or value < least or value % 1 ~= 0 then
     M.refuse("%s must be a whole number, %d or more, not %s", path, least, M.describe(value))
@@ -74,14 +81,20 @@ function M.known_keys(value, known, path)
   M.refuse("unknown key '%s'%s", M.at(path, key), suggest.hint(key, suggest.keys(known)))
 end
 
---- Call FN(value, path) for each limit in LIMITS, whose names and kinds are KINDS: "whole" or "seconds".
+local CHECKS = {
+  whole = function(value, path) return M.whole(value, 1, path) end,
+  seconds = M.positive,
+  ["seconds or 0"] = M.seconds,
+}
+
+--- LIMITS, whose names and kinds are KINDS: "whole", "seconds" or "seconds or 0".
 function M.limits(limits, kinds, path)
   M.typed(limits, "table", path)
   M.known_keys(limits, kinds, path)
   local checked = {}
   for name, value in pairs(limits) do
     local where = M.at(path, name)
-    checked[name] = kinds[name] == "whole" and M.whole(value, 1, where) or M.positive(value, where)
+    checked[name] = CHECKS[kinds[name]](value, where)
   end
   return checked
 end

@@ -113,7 +113,7 @@ describe("a config", function()
     refused("drain must be seconds, 0 or more, not -1", with "drain = -1")
     refused("drain must be seconds, 0 or more, not inf", with "drain = math.huge")
     refused("limits must be a table, not 5", with "limits = 5")
-    refused("limits.turn must be a number above 0, not 0", with "limits = { turn = 0 }")
+    refused("limits.turn must be seconds, 0 or more, not -1", with "limits = { turn = -1 }")
     refused("limits.frame must be a whole number, 1 or more, not 0.5", with "limits = { frame = 0.5 }")
     refused("log must be a table, not the string 'info'", with "log = 'info'")
     refused("log.level must be one of debug, info, warn, error, not the string 'warning'",

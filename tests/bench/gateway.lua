@@ -1,12 +1,12 @@
 --- The gateway under measurement: BENCH_WORKERS workers, by default 1, and the one handler that BENCH_HANDLER names;
--- proxy forwards to BENCH_BACKEND, and rtmp merges over BENCH_MERGE milliseconds.
+-- proxy forwards to BENCH_BACKEND, and rtmp merges over BENCH_MERGE milliseconds. BENCH_TURN=0 is for no watchdog.
 --
 --   BENCH_HANDLER=tests/bench/handlers/echo.lua build/linedancer run tests/bench/gateway.lua
 local backend, merge = os.getenv "BENCH_BACKEND", os.getenv "BENCH_MERGE"
 
 return {
   workers = tonumber(os.getenv "BENCH_WORKERS") or 1,
-  limits = { connections = 20000 },
+  limits = { connections = 20000, turn = tonumber(os.getenv "BENCH_TURN") },
   listen = {
     {
       "127.0.0.1:0",

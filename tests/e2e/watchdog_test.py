@@ -83,8 +83,8 @@ return { states = states, timeouts = { 60 },
 """ % "\n".join(f"run[{name!r}] = function() {text} end"
                 for name, text in RUNAWAYS.items())
 
-# Those that nothing but the end of the process stops where a coroutine cannot
-# be left: see support.
+# In a hook, which cannot be suspended, an error has to be raised; what handles
+# that is not interrupted again, but by the end of the process.
 UNSTOPPABLE = {"handler"}
 
 

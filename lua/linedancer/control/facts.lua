@@ -92,8 +92,8 @@ gather.on("set", function(args)
   elseif SET[args.name] then
     config.limits[SET[args.name]] = number
   else
-    return nil, ("'%s' cannot be set while the gateway runs; 'limits.connections', 'limits.turn' and 'drain' can"):format(
-      args.name)
+    local known = "'limits.connections', 'limits.turn' and 'drain' can"
+    return nil, ("'%s' cannot be set while the gateway runs; %s"):format(args.name, known)
   end
   gateway.heed()
   return number

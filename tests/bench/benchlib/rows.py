@@ -36,6 +36,13 @@ def workers(handler):
             for n in (1, 2)]
 
 
+def watched(handler):
+    return [RAW,
+            Entrant("watched", "linedancer", handler),
+            Entrant("not watched", "linedancer", handler, None,
+                    "linedancer unwatched")]
+
+
 def messages(where):
     """Erlang's call is gen_server's, with monitor and timeout, as ours is."""
     return [Entrant("%s %s" % (peer, style), peer, (where, style), None,
@@ -121,6 +128,14 @@ ROWS = [
         "two workers beside one: u32be-framed, 64-byte bodies, 16 in flight",
         ["--mode", "framed", "--size", "64", "--depth", "16"],
         workers("framed_slices"), "x one"),
+    Row("watchdog", "throughput",
+        "with a watchdog and without: 64-byte echo, one in flight",
+        ["--mode", "echo", "--size", "64", "--depth", "1"],
+        watched("echo_slices")),
+    Row("watchdog", "throughput",
+        "with a watchdog and without: u32be-framed, 64-byte bodies, 16 in "
+        "flight", ["--mode", "framed", "--size", "64", "--depth", "16"],
+        watched("framed_slices")),
     Row("messages", "messages",
         "round trip between two coroutines of a worker, two processes of a "
         "scheduler (+S 1)", None, messages("within"), "x erlang"),

@@ -104,6 +104,10 @@ def linedancer_workers(mode):
     return linedancer(handler, workers)
 
 
+def linedancer_unwatched(handler):
+    return linedancer(handler, env={"BENCH_TURN": "0"})
+
+
 def linedancer_messages(mode):
     where, _ = mode
     return linedancer("messages", 2 if where == "across" else 1)
@@ -253,6 +257,7 @@ def rtmp_nginx(_mode):
 START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,
          "erlang": erlang, "luv": luv, "cqueues": cqueues, "node": node,
          "redis": redis, "linedancer workers": linedancer_workers,
+         "linedancer unwatched": linedancer_unwatched,
          "linedancer messages": linedancer_messages,
          "erlang messages": erlang_messages, "raw fanout": fanout_raw,
          "raw proxy": proxy_raw, "linedancer proxy": proxy_linedancer,
