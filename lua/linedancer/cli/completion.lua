@@ -38,7 +38,7 @@ if [ "$funcstack[1]" = _linedancer ]; then _linedancer "$@"; else compdef _lined
 
 local LEVELS, SHELLS = config.LEVELS, { "bash", "zsh" }
 local FIXED = {
-  ["run --log-level"] = LEVELS, ["loglevel level"] = LEVELS, 
+  ["run --log-level"] = LEVELS, ["loglevel level"] = LEVELS,
   ["set name"] = { "drain", "limits.connections", "limits.turn" },
   ["completion"] = SHELLS,
 }
