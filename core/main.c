@@ -46,6 +46,20 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* LuaJIT watches the stack of Lua, but not C's, which calls from C into Lua and
+ * back take: 100 MB hold as many as Lua's own stack does. */
+static void raise_stack_limit(void)
+{
+    struct rlimit limit;
+    const rlim_t size = 100 << 20;
+
+    if (getrlimit(RLIMIT_STACK, &limit) < 0 || limit.rlim_cur >= size ||
+        limit.rlim_max < size)
+        return;
+    limit.rlim_cur = size;
+    setrlimit(RLIMIT_STACK, &limit);
+}
+
 /* Only a gateway that serves has something to finish: all else just dies. */
 static void watch_signals(struct ld_gateway *g, ev_signal watchers[SIGNALS])
 {
@@ -145,6 +159,7 @@ int main(int argc, char **argv)
 
     find_program(&a);
     raise_descriptor_limit();
+    raise_stack_limit();
     signal(SIGPIPE, SIG_IGN); /* a log piped to a program that has gone */
     if (argc > 1 && strcmp(argv[1], "run") == 0)
         return run(&a);

@@ -30,6 +30,23 @@ describe("a coroutine of the handler's own", function()
     t.every_split(main, { "abc" }, { sent = "abinnerc", reason = "done" })
   end)
 
+  it("cannot be one of endlessly many within each other", function()
+    local function main(conn)
+      local count = 0
+      local function deeper()
+        count = count + 1
+        coroutine.wrap(deeper)()
+      end
+      local ok, err = pcall(deeper)
+      assert(not ok and err:find "stack overflow", err)
+      conn:write(count > 100 and count < 1000 and conn:read(1) or "?")
+      count = 0
+      local cut = select(2, coroutine.resume(coroutine.create(function() return pcall(deeper) end)))
+      conn:write(tostring(cut), count > 100 and "!" or "?")
+    end
+    t.every_split(main, { "a" }, { sent = "afalse!", reason = "done" })
+  end)
+
   it("works through coroutine.resume, with all that it passes and returns", function()
     local function main(conn)
       local co = coroutine.create(function(a, b)

@@ -52,7 +52,8 @@ class Messages(unittest.TestCase):
         roomy = {"mailbox": 1_000_000}
         self.gateway = Gateway({"handler": HANDLER},
                                {"handler": HANDLER, "limits": roomy},
-                               workers=2, limits={"mailbox": MAILBOX})
+                               workers=2, limits={"mailbox": MAILBOX,
+                                                  "turn": 10})
         self.addCleanup(self.gateway.close)
         for number in range(2):
             self.gateway.await_line("worker started", number)

@@ -49,6 +49,12 @@ RUNAWAYS = {
              "return t.x end) end",
     "tostring": "local t = setmetatable({}, { __tostring = function() "
                 "while true do end end }) tostring(t)",
+    "deep wrap": "local function deep() coroutine.wrap(function() pcall(deep) "
+                 "end)() end while true do pcall(deep) end",
+    "deep gsub": "local function deep() string.gsub('x', '.', deep) end "
+                 "while true do pcall(deep) end",
+    "deep sort": "local function deep() table.sort({ 3, 2, 1 }, deep) end "
+                 "while true do pcall(deep) end",
     "load": "loadstring 'while true do end' ()",
 }
 

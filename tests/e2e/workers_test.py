@@ -270,7 +270,7 @@ class Dying(unittest.TestCase):
 
     def test_a_worker_whose_handler_never_returns_is_replaced(self):
         with Gateway({"handler": WHO}, workers=2,
-                     limits={"heartbeat": 1}) as gateway:
+                     limits={"heartbeat": 1, "turn": 0}) as gateway:
             pids = started(gateway, 2)
             socks = with_each(gateway.address(), pids)
             victim, survivor = pids
