@@ -60,6 +60,9 @@ void ld_conn_watch(struct ld_conn *c)
         wanted |= LD_READ;
     if (c->blocked)
         wanted |= LD_WRITE;
+    if ((wanted & LD_READ) && c->pool->loop && c->link.transport->buffered &&
+        c->link.transport->buffered(&c->link))
+        ev_feed_event(c->pool->loop, &c->io, LD_READ);
     wanted = c->link.transport->wants(&c->link, wanted);
     if (c->link.fd < 0 || !c->pool->loop) {
         c->io.events = wanted; /* a test looks here */
@@ -109,6 +112,18 @@ static void drained(struct ld_conn *c)
         ld_conn_tell_dependents(c);
 }
 
+/* What the transport keeps has to go, too. */
+INLINED enum ld_status flush_link(struct ld_conn *c)
+{
+    enum ld_status st;
+
+    if (c->link.transport == &ld_sock || !c->link.transport->flush)
+        return LD_OK;
+    st = c->link.transport->flush(&c->link);
+    c->blocked = st == LD_AGAIN;
+    return st;
+}
+
 /* Write as much as the transport takes in one call. */
 INLINED enum ld_status write_out(struct ld_conn *c)
 {
@@ -119,7 +134,7 @@ INLINED enum ld_status write_out(struct ld_conn *c)
 
     c->blocked = false;
     if (!q)
-        return LD_OK;
+        return flush_link(c);
     s = &q->segments[q->head];
     if (q->count == 1 && s->len > 0)
         st = ld_link_write(&c->link, s->blob->data + s->off, s->len, &put);
@@ -131,7 +146,7 @@ INLINED enum ld_status write_out(struct ld_conn *c)
     ld_pool_return_chain(c->pool, q);
     if (c->shut || c->depended)
         drained(c);
-    return LD_OK;
+    return flush_link(c);
 }
 
 enum ld_status ld_conn_write_out(struct ld_conn *c)

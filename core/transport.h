@@ -48,6 +48,15 @@ struct ld_transport {
     /* The directions to watch when the connection wants WANTED: TLS may have
      * to write in order to read. */
     int (*wants)(struct ld_link *l, int wanted);
+
+    /* The rest is NULL where nothing is kept on the way. */
+
+    /* Pass on what was written and is kept here: LD_OK when nothing is left,
+     * LD_AGAIN, or LD_RESET, LD_ERROR: lost. */
+    enum ld_status (*flush)(struct ld_link *l);
+
+    /* Can more be read although nothing comes? */
+    bool (*buffered)(struct ld_link *l);
 };
 
 /* A non-blocking, close-on-exec stream socket; see sock.c. */

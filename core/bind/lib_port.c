@@ -9,116 +9,10 @@
 #include <unistd.h>
 
 #include "../activation.h"
-#include "gateway.h"
 #include "lib_core.h"
-#include "vm.h"
+#include "port.h"
 
-/* A listener and what it is for.  A worker has a socket of each slot and
- * accepts on its own, and on those of workers that cannot. */
-struct ld_port {
-    struct ld_listener **listeners; /* NULL: none, or not opened yet */
-    bool *watched;                  /* those to accept on */
-    uint32_t count;                 /* of both: slots, or 1 */
-    struct ld_machine *machine;
-    struct ld_machine *trial; /* for some of the clients, or NULL */
-    uint32_t share, credit;   /* of those, in thousandths */
-    struct ld_vm *vm;
-    uint32_t max, open; /* connections */
-    uint16_t index;
-    bool paused; /* as it is full */
-    bool held;   /* as somebody said so */
-    bool exempt; /* from limits for all, and from draining */
-};
-
-static void remember_peer(struct ld_conn *c, const struct sockaddr_storage *sa)
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
-
-    if (sa->ss_family != AF_INET)
-        return;
-    c->peer_host = v4->sin_addr.s_addr;
-    c->peer_port = v4->sin_port;
-}
-
-static bool is_full(const struct ld_port *port)
-{
-    return port->open >= port->max ||
-           (!port->exempt && port->vm->accepted >= port->vm->max_accepted);
-}
-
-static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer);
-
-/* Accept on what is to be watched, unless PORT is full. */
-static void heed_port(struct ld_port *port)
-{
-    for (uint32_t i = 0; port->listeners && i < port->count; i++) {
-        if (!port->listeners[i])
-            continue;
-        if (port->watched[i] && !port->paused && !port->held)
-            ld_listener_start(port->listeners[i], on_accept, port);
-        else
-            ld_listener_pause(port->listeners[i]);
-    }
-}
-
-/* A full listener lets its clients wait in the kernel's queue. */
-static void heed_limits(struct ld_vm *vm)
-{
-    for (uint32_t i = 0; i < vm->port_count; i++) {
-        struct ld_port *port = vm->ports[i];
-
-        if (port->paused == is_full(port))
-            continue;
-        port->paused = !port->paused;
-        heed_port(port);
-    }
-}
-
-/* The trial's share is spread evenly. */
-static struct ld_machine *choose_machine(struct ld_port *port)
-{
-    if (!port->trial)
-        return port->machine;
-    port->credit += port->share;
-    if (port->credit < 1000)
-        return port->machine;
-    port->credit -= 1000;
-    return port->trial;
-}
-
-static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer)
-{
-    struct ld_port *port = ctx;
-    struct ld_link link = {.transport = &ld_sock, .fd = fd};
-    struct ld_machine *machine = choose_machine(port);
-    struct ld_conn *c = ld_vm_connect(port->vm, link, machine);
-
-    if (!c) {
-        ld_sock.close(&link, true);
-        ld_log(port->vm->log, LD_FAULT, "connection refused", "error=\"%s\"",
-               strerror(errno));
-        return;
-    }
-    machine->made++;
-    c->listener = port->index;
-    remember_peer(c, peer);
-    port->open++;
-    port->vm->accepted += !port->exempt;
-    heed_limits(port->vm);
-    ld_log(port->vm->log, LD_DEBUG, "connection opened", "conn=%u.%u open=%u",
-           c->slot, c->generation, port->vm->pool->open);
-    ld_conn_begin(c);
-}
-
-void ld_gateway_conn_closed(struct ld_vm *vm, const struct ld_conn *c)
-{
-    if (c->listener == 0)
-        return;
-    vm->ports[c->listener - 1]->open--;
-    vm->accepted -= !vm->ports[c->listener - 1]->exempt;
-    if (!vm->stopping)
-        heed_limits(vm);
-}
+static const double HANDSHAKE = 10; /* seconds */
 
 static struct ld_address read_address(lua_State *L, int t)
 {
@@ -207,6 +101,7 @@ static void close_port(struct ld_port *port)
 static void free_port(struct ld_port *port)
 {
     close_port(port);
+    ld_tls_context_unref(port->tls);
     free(port->watched);
     free(port);
 }
@@ -254,12 +149,16 @@ static void set_port(lua_State *L, struct ld_port *port)
     lua_getfield(L, 1, "exempt");
     port->exempt = lua_toboolean(L, -1);
     port->max = (uint32_t)ld_lib_number(L, 1, "max", UINT32_MAX);
+    ld_tls_context_unref(port->tls);
+    lua_getfield(L, 1, "tls");
+    port->tls = ld_lib_tls(L, -1);
+    port->patience = ld_lib_number(L, 1, "handshake", HANDSHAKE);
 }
 
 /* core.listen{ family=, host=, port=, path=, mode=, backlog=, max=, machine=,
- * exempt=, index= (of the config's listeners, from 1) } -> number, port really
- * bound | nil, message.  Nothing is accepted before core.run(), or
- * core.heed(). */
+ * exempt=, tls= (of core.tls_context()), handshake= (seconds), index= (of the
+ * config's listeners, from 1) } -> number, port really bound | nil, message.
+ * Nothing is accepted before core.run(), or core.heed(). */
 static int l_listen(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);
@@ -294,8 +193,8 @@ static struct ld_port *check_port(lua_State *L, struct ld_vm *vm, lua_Number n)
     return vm->ports[(uint32_t)n - 1];
 }
 
-/* core.relisten{ number=, machine=, max=, exempt= }: what is accepted from now
- * on. */
+/* core.relisten{ number=, machine=, max=, exempt=, tls=, handshake= }: what is
+ * accepted from now on. */
 static int l_relisten(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);
@@ -317,8 +216,8 @@ static int l_unlisten(lua_State *L)
 void ld_gateway_heed_ports(struct ld_vm *vm)
 {
     for (uint32_t i = 0; !vm->stopping && i < vm->port_count; i++) {
-        vm->ports[i]->paused = is_full(vm->ports[i]);
-        heed_port(vm->ports[i]);
+        vm->ports[i]->paused = ld_port_is_full(vm->ports[i]);
+        ld_port_heed(vm->ports[i]);
     }
 }
 
@@ -355,7 +254,7 @@ static int l_pause(lua_State *L)
     struct ld_port *port = check_port(L, vm, luaL_checknumber(L, 1));
 
     port->held = lua_toboolean(L, 2);
-    heed_port(port);
+    ld_port_heed(port);
     return 0;
 }
 
@@ -394,7 +293,7 @@ void ld_gateway_watch(struct ld_vm *vm, uint32_t slot, bool on)
         if (slot - 1 >= vm->ports[i]->count)
             continue;
         vm->ports[i]->watched[slot - 1] = on;
-        heed_port(vm->ports[i]);
+        ld_port_heed(vm->ports[i]);
     }
 }
 
@@ -415,6 +314,7 @@ void ld_gateway_leave_ports(struct ld_vm *vm)
 
 void ld_gateway_free_ports(struct ld_vm *vm)
 {
+    ld_handshakes_end(&vm->handshakes, NULL);
     for (uint32_t i = 0; i < vm->port_count; i++)
         free_port(vm->ports[i]);
     free(vm->ports);

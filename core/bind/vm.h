@@ -11,6 +11,7 @@
 
 #include "../chain.h"
 #include "../conn.h"
+#include "../handshake.h"
 #include "../listener.h"
 #include "../pack.h"
 #include "../seat.h"
@@ -94,6 +95,7 @@ struct ld_vm {
     struct ld_machine *machines;
     struct ld_port **ports; /* lib_port.c */
     uint32_t port_count;
+    struct ld_handshakes handshakes;
     uint32_t accepted, max_accepted; /* connections on all listeners */
     bool keeps[LD_WORKERS_MAX];      /* slots whose sockets it watches too */
     struct ld_given *given;          /* sockets that came since the start */
@@ -207,6 +209,7 @@ void ld_lib_bus(lua_State *L);
 void ld_lib_dial(lua_State *L);
 void ld_lib_channel(lua_State *L);
 void ld_lib_crypto(lua_State *L);
+void ld_lib_tls_open(lua_State *L);
 void ld_lib_world(lua_State *L);
 
 #endif

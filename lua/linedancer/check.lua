@@ -100,6 +100,16 @@ local function check_listener(i, listener, definition, loaded, report)
   end
 end
 
+local function check_tls(i, listener, loaded, report)
+  if not listener.tls then return end
+  local context, message = require("linedancer.tls").context(listener.tls)
+  if not context then
+    failed(report, ("%s: listen[%d].tls: %s"):format(loaded.file, i, message), loaded.file)
+  elseif message then
+    table.insert(report.warnings, { file = loaded.file, message = ("listen[%d].tls: %s"):format(i, message) })
+  end
+end
+
 --- Check the config in FILENAME and every handler that it names; BUNDLED is where the handlers of Linedancer are.
 function M.config(filename, bundled)
   local report = report_of()
@@ -114,6 +124,7 @@ function M.config(filename, bundled)
     if definitions[listener.file] then
       check_listener(i, listener, definitions[listener.file], loaded, report)
     end
+    check_tls(i, listener, loaded, report)
   end
   return sorted(report)
 end

@@ -7,7 +7,7 @@
 --   limits = { turn = (seconds that Lua may compute without waiting; 0: any), frame =, output =, connections =,
 --              linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
---                limits = as given, max_connections =, backlog = }... }
+--                limits = as given, max_connections =, backlog =, tls = see linedancer.tls }... }
 local address = require "linedancer.address"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
@@ -55,24 +55,6 @@ local function array(value, path, example)
   return value
 end
 
-local function certificate(value, path)
-  typed(value, "table", path)
-  shape.known_keys(value, { certificate = true, key = true }, path)
-  for _, key in ipairs { "certificate", "key" } do typed(value[key], "string", at(path, key)) end
-end
-
--- One certificate, or an array of them.
-local function refuse_tls(tls, path)
-  typed(tls, "table", path)
-  if tls[1] == nil then
-    certificate(tls, path)
-  else
-    array(tls, path, '{ { certificate = "a.pem", key = "a.key" } }')
-    for i, one in ipairs(tls) do certificate(one, at(path, i)) end
-  end
-  refuse("%s: TLS is not available in this build; remove the key, or put a TLS terminator in front", path)
-end
-
 local function resolve(spec, path, context)
   if spec == nil then refuse("%s is missing: name the handler of this listener, such as \"echo\"", path) end
   if type(spec) ~= "string" then
@@ -89,7 +71,7 @@ local function listener(entry, path, context)
   if entry[1] == nil then refuse("%s lacks its address: { \"127.0.0.1:7000\", handler = \"echo\" }", path) end
   local where, message = address.parse(entry[1], context.base_dir)
   if not where then refuse("%s: %s", at(path, 1), message) end
-  if entry.tls ~= nil and entry.tls ~= false then refuse_tls(entry.tls, at(path, "tls")) end
+  local tls = entry.tls and require("linedancer.tls").check(entry.tls, at(path, "tls"), context.base_dir) or nil
   local file = resolve(entry.handler, at(path, "handler"), context)
   local spec = entry.handler
   local by_path = spec:find("/", 1, true) or spec:find("%.lua$")
@@ -101,6 +83,7 @@ local function listener(entry, path, context)
     name = entry.name and typed(entry.name, "string", at(path, "name")) or where.text,
     options = shape.copy(typed(entry.options or {}, "table", at(path, "options"))),
     limits = shape.limits(entry.limits or {}, LISTEN_LIMITS, at(path, "limits")),
+    tls = tls,
     max_connections = entry.max_connections
       and shape.whole(entry.max_connections, 1, at(path, "max_connections")),
     backlog = entry.backlog and shape.whole(entry.backlog, 1, at(path, "backlog")),

@@ -69,7 +69,7 @@ local function terms(part, index)
     family = address.family, host = address.host, port = address.port, path = address.path, mode = listener.mode,
     backlog = listener.backlog or plan.BACKLOG, machine = part.machine.handle, index = index,
     max = listener.exempt and listener.max_connections or share(listener.max_connections), exempt = listener.exempt,
-    number = part.number,
+    number = part.number, tls = part.tls, handshake = listener.tls and listener.tls.handshake,
   }
 end
 

@@ -166,16 +166,29 @@ describe("a config", function()
       { 'unix:x', handler = 'echo' }, { 'unix:x', handler = 'echo' } } }]])
   end)
 
-  it("refuses TLS as not available, after it has checked its form", function()
-    local certificate = "{ certificate = 'a.pem', key = 'a.key' }"
-    for _, tls in ipairs { certificate, "{ " .. certificate .. ", " .. certificate .. " }" } do
-      refused("listen[2].tls: TLS is not available in this build", second("':1', handler = 'echo', tls = " .. tls))
-    end
-    refused("listen[2].tls must be a table, not true", second "':1', handler = 'echo', tls = true")
-    refused("listen[2].tls.key must be a string, not nothing",
-      second "':1', handler = 'echo', tls = { certificate = 'a' }")
-    refused("unknown key 'listen[2].tls[1].certifcate' (did you mean 'certificate'?)",
-      second "':1', handler = 'echo', tls = { { certifcate = 'a', key = 'b' } }")
+  it("takes the certificates of a listener over TLS, by paths from its own directory", function()
+    local one = "certificate = 'a.pem', key = '/etc/a.key'"
+    local listen = assert(second(("':1', handler = 'echo', tls = { %s, alpn = { 'h2', 'x' } }"):format(one))).listen
+    local pair = { certificate = files.dir .. "/a.pem", key = "/etc/a.key" }
+    assert.same({ pairs = { pair }, alpn = "\2h2\1x", handshake = 10 }, listen[2].tls)
+    listen = assert(second(("':1', handler = 'echo', tls = { { %s }, { %s }, handshake = 3, client = 'required', "
+      .. "client_ca = 'ca.pem' }"):format(one, one))).listen
+    assert.same({ pairs = { pair, pair }, handshake = 3, client = 2, client_ca = files.dir .. "/ca.pem" },
+      listen[2].tls)
+  end)
+
+  it("refuses TLS that is wrong", function()
+    local function refuses(message, tls) refused(message, second(("':1', handler = 'echo', tls = %s"):format(tls))) end
+    refuses("listen[2].tls must be a table, not true", "true")
+    refuses("listen[2].tls.key must be a string, not nothing", "{ certificate = 'a' }")
+    refuses("unknown key 'listen[2].tls[1].certifcate' (did you mean 'certificate'?)",
+      "{ { certifcate = 'a', key = 'b' } }")
+    refuses("unknown key 'listen[2].tls.key'", "{ { certificate = 'a', key = 'b' }, key = 'c' }")
+    refuses("listen[2].tls.alpn[1] must be 1 to 255 bytes", "{ certificate = 'a', key = 'b', alpn = { '' } }")
+    refuses("listen[2].tls.handshake must be a number above 0", "{ certificate = 'a', key = 'b', handshake = 0 }")
+    refuses("listen[2].tls.client must be", "{ certificate = 'a', key = 'b', client = 'yes' }")
+    refuses("listen[2].tls.client_ca must be a string", "{ certificate = 'a', key = 'b', client = 'required' }")
+    refuses("listen[2].tls.client_ca takes client", "{ certificate = 'a', key = 'b', client_ca = 'x' }")
   end)
 
   it("takes the path of the control socket, below its own directory", function()

@@ -13,7 +13,7 @@ LAYERS = [
     {"log", "buf", "chain", "blob", "format", "names", "notify", "outbox", "seat"},
     {"unpack", "pack", "timer", "transport", "sock", "memory", "nowhere", "tls",
      "plan"},
-    {"listener", "activation", "dial", "conn", "pool", "channel"},
+    {"listener", "activation", "handshake", "dial", "conn", "pool", "channel"},
     {"worker", "control", "gateway", "linedancer", "bus", "arbiter",
      "supervisor"},
     {"bind"},
@@ -21,7 +21,7 @@ LAYERS = [
 ]
 LUA_HEADERS = {"lua.h", "lauxlib.h", "lualib.h", "luaconf.h", "luajit.h"}
 LUA_USERS = {"bind"}
-EV_USERS = {"sock", "listener", "dial", "conn", "worker", "control", "gateway",
+EV_USERS = {"sock", "listener", "handshake", "dial", "conn", "worker", "control", "gateway",
             "bind", "bus", "main"}
 # What LuaJIT itself brings, less what would let a handler see a pointer.
 BUILT_IN = {"bit", "string.buffer", "table.new", "table.clear"}

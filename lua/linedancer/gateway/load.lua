@@ -46,9 +46,15 @@ local function load_one(listener, config, loaded, space, version)
   local options
   options, message = handler.options(definition, listener.options)
   if not options then return nil, message end
+  local tls, warning
+  if listener.tls then
+    tls, warning = require("linedancer.tls").context(listener.tls)
+    if not tls then return nil, ("listener %s: %s"):format(listener.name, warning) end
+    if warning then log.warn(warning) end
+  end
   local limits = handler.limits(definition, merged(listener.limits, config.limits))
   return {
-    listener = listener, definition = definition,
+    listener = listener, definition = definition, tls = tls,
     machine = machine.new(definition, options, limits, listener.name, version),
   }
 end

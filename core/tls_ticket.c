@@ -1,0 +1,93 @@
+/* tls_ticket.c -- session tickets: a client comes back without a full
+ * handshake, to whichever worker.
+ *
+ * The keys follow from a secret that the workers share and from the time, so
+ * they are rotated without anybody telling anybody: a ticket is good during the
+ * hours in which it was made, and the next ones.  (RFC 5077, RFC 8446 4.6.1)
+ */
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+#include <string.h>
+#include <time.h>
+
+#include "tls_parts.h"
+
+enum { HOURS = 12, NAME = 16, AES = 32, MAC = 32 };
+
+struct keys {
+    uint8_t name[NAME], aes[AES], mac[MAC];
+};
+
+/* The N-th block of what is made of the secret for EPOCH. */
+static bool block(const uint8_t *secret, uint64_t epoch, uint8_t n,
+                  uint8_t out[32])
+{
+    static const char label[] = "linedancer tls ticket";
+    uint8_t text[sizeof(label) + 9];
+    size_t size;
+
+    memcpy(text, label, sizeof(label));
+    for (int i = 0; i < 8; i++)
+        text[sizeof(label) + i] = (uint8_t)(epoch >> (8 * i));
+    text[sizeof(label) + 8] = n;
+    return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, secret, LD_TLS_SECRET,
+                     text, sizeof(text), out, 32, &size);
+}
+
+static bool make_keys(const uint8_t *secret, uint64_t epoch, struct keys *k)
+{
+    uint8_t name[32];
+
+    if (!block(secret, epoch, 0, name) || !block(secret, epoch, 1, k->aes) ||
+        !block(secret, epoch, 2, k->mac))
+        return false;
+    memcpy(k->name, name, NAME);
+    return true;
+}
+
+static bool use(const struct keys *k, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                EVP_MAC_CTX *mac, int encrypts)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_octet_string(OSSL_MAC_PARAM_KEY, (void *)k->mac, MAC),
+        OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_END};
+
+    return EVP_MAC_CTX_set_params(mac, params) &&
+           EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv,
+                             encrypts);
+}
+
+/* 1: done; 2: done, and a new one is to be made; 0: a full handshake. */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
+                     EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypts)
+{
+    const uint8_t *secret = ld_tls_extra_of(SSL_get_SSL_CTX(ssl))->secret;
+    uint64_t epoch = (uint64_t)time(NULL) / (HOURS * 3600);
+    struct keys k;
+
+    if (encrypts) {
+        if (!make_keys(secret, epoch, &k) ||
+            RAND_bytes(iv, EVP_CIPHER_iv_length(EVP_aes_256_cbc())) != 1)
+            return -1;
+        memcpy(name, k.name, NAME);
+        return use(&k, iv, cipher, mac, 1) ? 1 : -1;
+    }
+    for (int age = 0; age < 2; age++) {
+        if (!make_keys(secret, epoch - (uint64_t)age, &k))
+            return -1;
+        if (memcmp(name, k.name, NAME) == 0)
+            return !use(&k, iv, cipher, mac, 0) ? -1 : age == 0 ? 1 : 2;
+    }
+    return 0;
+}
+
+void ld_tls_use_tickets(SSL_CTX *ctx)
+{
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_timeout(ctx, HOURS * 3600);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);
+}
