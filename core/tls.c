@@ -20,7 +20,7 @@ struct tls {
     size_t at, size, cap;
     enum ld_status lost; /* why the socket is, or LD_OK */
     bool dry;            /* nothing whole is left of what was read */
-    bool shut;           /* close_notify has been said */
+    bool shut, fin;      /* close_notify has been said; and TCP's end */
 };
 
 static struct tls *tls_of(const struct ld_link *l)
@@ -270,8 +270,8 @@ static enum ld_status tls_flush(struct ld_link *l)
     struct tls *t = tls_of(l);
     enum ld_status st = t->size > 0 ? send_kept(t) : t->lost;
 
-    if (!st && t->shut)
-        shutdown(t->fd, SHUT_WR);
+    if (!st && t->shut && !t->fin)
+        t->fin = shutdown(t->fd, SHUT_WR) == 0;
     return st;
 }
 

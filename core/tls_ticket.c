@@ -60,28 +60,42 @@ static bool use(const struct keys *k, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                              encrypts);
 }
 
+/* With the keys of EPOCH, if they are called NAME, or name it so when it
+ * ENCRYPTS: 1, 0 if they are called otherwise, -1 when that failed. */
+static int try_epoch(const uint8_t *secret, uint64_t epoch, unsigned char *name,
+                     unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int encrypts)
+{
+    struct keys k;
+    int r = -1;
+
+    if (make_keys(secret, epoch, &k)) {
+        if (encrypts)
+            memcpy(name, k.name, NAME);
+        r = memcmp(name, k.name, NAME) != 0      ? 0
+            : use(&k, iv, cipher, mac, encrypts) ? 1
+                                                 : -1;
+    }
+    OPENSSL_cleanse(&k, sizeof(k));
+    return r;
+}
+
 /* 1: done; 2: done, and a new one is to be made; 0: a full handshake. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
                      EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypts)
 {
     const uint8_t *secret = ld_tls_extra_of(SSL_get_SSL_CTX(ssl))->secret;
     uint64_t epoch = (uint64_t)time(NULL) / (HOURS * 3600);
-    struct keys k;
+    int r;
 
-    if (encrypts) {
-        if (!make_keys(secret, epoch, &k) ||
-            RAND_bytes(iv, EVP_CIPHER_iv_length(EVP_aes_256_cbc())) != 1)
-            return -1;
-        memcpy(name, k.name, NAME);
-        return use(&k, iv, cipher, mac, 1) ? 1 : -1;
-    }
-    for (int age = 0; age < 2; age++) {
-        if (!make_keys(secret, epoch - (uint64_t)age, &k))
-            return -1;
-        if (memcmp(name, k.name, NAME) == 0)
-            return !use(&k, iv, cipher, mac, 0) ? -1 : age == 0 ? 1 : 2;
-    }
-    return 0;
+    if (encrypts &&
+        RAND_bytes(iv, EVP_CIPHER_iv_length(EVP_aes_256_cbc())) != 1)
+        return -1;
+    r = try_epoch(secret, epoch, name, iv, cipher, mac, encrypts);
+    if (r != 0 || encrypts)
+        return r;
+    r = try_epoch(secret, epoch - 1, name, iv, cipher, mac, 0);
+    return r == 1 ? 2 : r;
 }
 
 void ld_tls_use_tickets(SSL_CTX *ctx)

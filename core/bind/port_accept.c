@@ -1,4 +1,5 @@
 /* port_accept.c -- counts what listeners accept, and gives it to handlers. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -95,18 +96,32 @@ static void begin(struct ld_port *port, struct ld_link *link,
     ld_conn_begin(c);
 }
 
+static const char *host_of(const struct sockaddr_storage *peer,
+                           char text[INET6_ADDRSTRLEN])
+{
+    const void *host =
+        peer->ss_family == AF_INET
+            ? (const void *)&((const struct sockaddr_in *)peer)->sin_addr
+            : &((const struct sockaddr_in6 *)peer)->sin6_addr;
+
+    if (peer->ss_family != AF_INET && peer->ss_family != AF_INET6)
+        return "unix:";
+    return inet_ntop(peer->ss_family, host, text, INET6_ADDRSTRLEN);
+}
+
 static void on_handshake(void *ctx, enum ld_status st, struct ld_link *link,
                          const struct sockaddr_storage *peer, const char *why)
 {
     struct ld_port *port = ctx;
+    char host[INET6_ADDRSTRLEN];
 
     if (st == LD_OK) {
         begin(port, link, peer);
         return;
     }
     ld_log(port->vm->log, LD_INFO, "handshake failed",
-           "listener=%u code=%s error=\"%s\"", port->index, ld_strstatus(st),
-           why);
+           "peer=%s code=%s error=\"%s\"", host_of(peer, host),
+           ld_strstatus(st), why);
     count_out(port);
 }
 
