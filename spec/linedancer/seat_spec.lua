@@ -13,7 +13,9 @@ describe("a message of the supervisor", function()
 
   it("is refused when it is cut short", function()
     for _, read in ipairs {
-      function() seat.read("ab", 2, 2) end, function() seat.read_s2("\0\3ab", 1) end, function() seat.read_s2("\0", 1) end,
+      function() seat.read("ab", 2, 2) end,
+      function() seat.read_s2("\0\3ab", 1) end,
+      function() seat.read_s2("\0", 1) end,
     } do
       assert.error_matches(read, "cut short")
     end
