@@ -13,6 +13,7 @@
 #include "alloc.h"
 #include "embedded.h"
 #include "lib_core.h"
+#include "task_parts.h"
 
 #define API __attribute__((visibility("default")))
 
@@ -336,6 +337,7 @@ API void ld_gateway_stop(struct ld_gateway *g)
 API void ld_gateway_reload(struct ld_gateway *g)
 {
     lua_State *L = g->vm->L;
+    int top = lua_gettop(L);
 
     if (g->vm->reload_ref == LUA_NOREF || g->vm->stopping) {
         ld_log(&g->log, LD_WARN, "reload refused", "why=\"%s\"",
@@ -344,11 +346,10 @@ API void ld_gateway_reload(struct ld_gateway *g)
         return;
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, g->vm->reload_ref);
-    if (lua_pcall(L, 0, 0, 0)) {
+    if (ld_task_call(L, 0))
         ld_log(&g->log, LD_FAULT, "reload failed", "error=\"%s\"",
                lua_tostring(L, -1));
-        lua_pop(L, 1);
-    }
+    lua_settop(L, top);
 }
 
 API struct ev_loop *ld_gateway_loop(struct ld_gateway *g)

@@ -32,6 +32,13 @@ static void limit_turns(lua_State *L, double seconds)
     ld_watchdog_limit(seconds);
 }
 
+/* core.extend_turn(seconds): what is being done now may compute for so long. */
+static int l_extend_turn(lua_State *L)
+{
+    ld_watchdog_extend(luaL_checknumber(L, 1));
+    return 0;
+}
+
 /* core.heed(drain, connections, turn): the limits of core.run() change, and new
  * ports accept. */
 static int l_heed(lua_State *L)
@@ -209,6 +216,7 @@ static const luaL_Reg gateway[] = {
 
     {"run", l_run},
     {"heed", l_heed},
+    {"extend_turn", l_extend_turn},
     {"stop", l_stop},
     {"peer", l_peer},
     {"local_address", l_local_address},

@@ -115,9 +115,20 @@ void ld_watchdog_stop(void)
     dog.L = NULL;
 }
 
+static int ticks_in(double seconds)
+{
+    return seconds > 0 ? (int)ceil(seconds / TICK) : 0;
+}
+
 void ld_watchdog_limit(double seconds)
 {
-    dog.turn = seconds > 0 ? (int)ceil(seconds / TICK) : 0;
+    dog.turn = ticks_in(seconds);
+}
+
+void ld_watchdog_extend(double seconds)
+{
+    if (dog.limit > 0)
+        dog.limit = ticks_in(seconds);
 }
 
 void ld_watchdog_begin(lua_State *co)

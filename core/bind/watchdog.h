@@ -29,6 +29,9 @@ void ld_watchdog_stop(void);
 /* How many seconds a turn may have from now on; 0: any. */
 void ld_watchdog_limit(double seconds);
 
+/* The turn that is under way may take SECONDS; if it has a limit at all. */
+void ld_watchdog_extend(double seconds);
+
 /* Lua runs: in the coroutine CO, or, if that is NULL, where it cannot be
  * suspended.  Calls may not nest. */
 void ld_watchdog_begin(lua_State *co);

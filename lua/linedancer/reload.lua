@@ -18,6 +18,7 @@ local M = {}
 
 local TIMEOUT = 90        -- seconds for the supervisor's answer, which has limits of its own
 local MESSAGE_MAX = 1900  -- bytes of why not
+local LOADING = 5         -- seconds that this process may spend on loading, when it does so itself
 local FOR_GOOD, DRY, TRIAL, CONFIRM = 0, 1, 2, 3 -- as enum ld_reload_how of core/seat.h
 
 local read -- function(space): the config, or nil and why not
@@ -60,6 +61,7 @@ end
 
 -- In a gateway of one process.
 local function reload_alone(dry)
+  core.extend_turn(LOADING)
   local version = gateway.current() + 1
   local recorded = source.record()
   local changes, message = guarded(version, recorded)

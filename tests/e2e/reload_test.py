@@ -119,6 +119,17 @@ class Reload(Case):
         self.assertIn(b"not evaluated within 3 seconds",
                       waiting.file.readline())
 
+    def test_in_a_single_process_it_is_refused_too(self):
+        gateway = self.gateway(workers=0)
+        client = self.client(gateway)
+        gateway.write("handler1.lua", "while true do end")
+        gateway.signal(signal.SIGHUP)
+        gateway.await_line("reload refused .*computed for too long")
+        client.sendall(b"a\n")
+        self.assertEqual(read_line(client), b"one a 1 -\n")
+        gateway.write("handler1.lua", "for _ = 1, 3e8 do end " + TALK)
+        self.assertEqual(self.control("reload")["version"], 2)
+
     def test_an_upgrade_that_raises_leaves_the_connection_where_it_was(self):
         gateway = self.gateway()
         client = self.client(gateway)
