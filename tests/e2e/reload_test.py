@@ -321,12 +321,13 @@ class Trial(Case):
         self.assertIn("confirmed or reverted first", self.refused("reload"))
         gateway.await_line("reverting version=2 .*nobody confirmed")
         gateway.await_line("reloaded version=3")
+        until(lambda: self.serving() == {3} and
+              self.control.versions() == {3: 1})
         client.sendall(b"a\n")
         self.assertEqual(read_line(client)[:4], b"one ")
-        until(lambda: self.serving() == {3})
         until(lambda: self.is_refused(("127.0.0.1", int(added))))
         self.assertEqual(self.control("reload")["version"], 4)
-        self.assertEqual(set(self.words(gateway, 8)), {"two"})
+        until(lambda: set(self.words(gateway, 8)) == {"two"})
 
     def is_refused(self, address):
         try:
