@@ -55,6 +55,9 @@ RUNAWAYS = {
                  "while true do pcall(deep) end",
     "deep sort": "local function deep() table.sort({ 3, 2, 1 }, deep) end "
                  "while true do pcall(deep) end",
+    "ours": "local ld = require 'linedancer' while true do "
+            "ld.publish('x', { 1 }) conn:subscribe 'y' conn:unsubscribe 'y' "
+            "pcall(conn.fail, conn, 'x') end",
     "load": "loadstring 'while true do end' ()",
 }
 
@@ -77,16 +80,16 @@ function states.line(conn)
     conn.at_close = line:sub(2)
     return nil
   end
-  run[line]()
+  run[line](conn)
   conn:write("impossible\\n")
   return "line"
 end
 return { states = states, timeouts = { 60 },
-  on_message = function(_, _, name) run[name]() end,
-  on_error = function(conn) if conn.last_words then run[conn.last_words]() end
+  on_message = function(conn, _, name) run[name](conn) end,
+  on_error = function(conn) if conn.last_words then run[conn.last_words](conn) end
     conn:write "last words\\n" end,
-  on_close = function(conn) if conn.at_close then run[conn.at_close]() end end }
-""" % "\n".join(f"run[{name!r}] = function() {text} end"
+  on_close = function(conn) if conn.at_close then run[conn.at_close](conn) end end }
+""" % "\n".join(f"run[{name!r}] = function(conn) {text} end"
                 for name, text in RUNAWAYS.items())
 
 # In a hook, which cannot be suspended, an error has to be raised; what handles
@@ -147,7 +150,7 @@ class Watchdog(Case):
         self.assertEqual(first["result"][0], "true")
 
     def test_the_limit_is_set_while_it_runs(self):
-        gateway = self.gateway(HANDLER.replace("run[line]()", """
+        gateway = self.gateway(HANDLER.replace("run[line](conn)", """
           local till = os.clock() + 0.3
           while os.clock() < till do end
           conn:write "done\\n" """), workers=1)
