@@ -257,6 +257,7 @@ class Tracing(Case):
         gateway.write("handler1.lua", LINE.replace(
             'conn:write(line', 'conn:write("new ", line'))
         self.control("reload")
+        until(lambda: self.control.versions() == {2: 1})
         ask(client, b"b\n", 6)
         self.assertEqual(self.events(tracer, 1), [["moved", 2]])
 
