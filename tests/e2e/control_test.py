@@ -503,8 +503,9 @@ class Program(Case):
             self.see(terminal, b"linedancer> ")
 
             def has_ended():
-                # libedit asks before it listens: a key in between is lost.
-                os.write(terminal, b"\4")
+                # libedit asks before it listens: a ^D in between is none, and
+                # stays in the line.
+                os.write(terminal, b"\x15\4")
                 if select.select([terminal], [], [], 0)[0]:
                     try:
                         os.read(terminal, 1000)  # or it waits for that

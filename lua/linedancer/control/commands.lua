@@ -11,6 +11,7 @@ local gather = require "linedancer.control.gather"
 local json = require "linedancer.json"
 local reload = require "linedancer.reload"
 local suggest = require "linedancer.suggest"
+local tasks = require "linedancer.task"
 local trace = require "linedancer.control.trace"
 require "linedancer.control.facts"
 
@@ -19,6 +20,7 @@ local M = {}
 local CONNS = 1000 -- unless the request has a limit
 local TRACE, TRACE_MAX = 60, 3600 -- seconds
 local TRIAL, TRIAL_MAX, ERRORS = 600, 86400, 1 -- seconds; per cent
+local SETTLE, LOOK = 1, 0.01 -- seconds
 local began = os.time()
 
 -- Are the fields of REQUEST of the KINDS, a table? Others than those are refused.
@@ -110,18 +112,35 @@ local function try(request)
   return { changes = changes, version = version, trial = true }
 end
 
+local function do_all_serve(version)
+  for _, one in ipairs((gather.all("serving", {}))) do
+    if one.result ~= version then return false end
+  end
+  return true
+end
+
+-- Workers switch each when it comes to it: wait until all have, for a second at most.
+local function settle(version)
+  for _ = 1, SETTLE / LOOK do
+    if do_all_serve(version) then return end
+    tasks.sleep(LOOK)
+  end
+end
+
 -- What was before comes back unless it is confirmed.
 local function reload_unconfirmed(request)
   local seconds = math.ceil(request.confirm)
   if not (seconds >= 1 and seconds <= TRIAL_MAX) then return nil, "confirm must be from 1 to " .. TRIAL_MAX end
   local changes, version = reload.reload_unconfirmed(seconds)
   if not changes then return nil, version end
+  settle(version)
   return { changes = changes, version = version, unconfirmed = seconds }
 end
 
 local function judge(request)
   local version, problem = reload.judge(request.promote and not request.revert)
   if not version then return nil, problem end
+  settle(version)
   return { changes = {}, version = version, judged = true }
 end
 
@@ -140,6 +159,7 @@ function M.reload(request)
   if request.confirm then return reload_unconfirmed(request) end
   local changes, version, start_problem = reload.reload(request.dry or false)
   if not changes then return nil, version end
+  if not request.dry then settle(version) end
   return { changes = changes, version = version, problem = start_problem }
 end
 

@@ -74,6 +74,8 @@ gather.on("kill", function(args)
   return {}
 end)
 
+gather.on("serving", function() return (gateway.current()) end)
+
 gather.on("versions", function() return versions.list() end)
 
 gather.on("loglevel", function(args)
