@@ -28,15 +28,25 @@ unsigned ld_activation_count(void)
     return (unsigned)count;
 }
 
+/* The one that is bound to AT, or -1. */
+static int find(unsigned count, const struct ld_address *at)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (ld_listener_is_at(FIRST + (int)i, at))
+            return FIRST + (int)i;
+    return -1;
+}
+
+bool ld_activation_has(unsigned count, const struct ld_address *at)
+{
+    return find(count, at) >= 0;
+}
+
 int ld_activation_find(unsigned count, const struct ld_address *at, int backlog)
 {
-    for (unsigned i = 0; i < count; i++) {
-        int fd = ld_listener_copy(FIRST + (int)i, at, backlog);
+    int fd = find(count, at);
 
-        if (fd >= 0)
-            return fd;
-    }
-    return -1;
+    return fd < 0 ? -1 : ld_listener_copy(fd, at->family, backlog);
 }
 
 void ld_activation_pass_on(unsigned count)

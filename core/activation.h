@@ -14,6 +14,9 @@
  * environment and these descriptors for itself; they become close-on-exec. */
 unsigned ld_activation_count(void);
 
+/* Is one of COUNT bound to AT? */
+bool ld_activation_has(unsigned count, const struct ld_address *at);
+
 /* A copy of the one of COUNT that is bound to AT, ready for
  * ld_listener_adopt(); -1 when there is none. */
 int ld_activation_find(unsigned count, const struct ld_address *at,

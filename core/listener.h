@@ -8,6 +8,7 @@
 #define LD_LISTENER_H
 
 #include <ev.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "log.h"
@@ -54,9 +55,12 @@ enum ld_share_port {
 int ld_listener_bind(const struct ld_address *at, int backlog,
                      enum ld_share_port share);
 
-/* A non-blocking copy of FD if that listens at AT, with the same options as
- * ld_listener_bind() gives; else -1.  Port 0 is no place. */
-int ld_listener_copy(int fd, const struct ld_address *at, int backlog);
+/* Does FD listen at AT?  Port 0 is no place. */
+bool ld_listener_is_at(int fd, const struct ld_address *at);
+
+/* A non-blocking copy of FD, which listens, with the same options as
+ * ld_listener_bind() gives; -1 with errno set. */
+int ld_listener_copy(int fd, int family, int backlog);
 
 /* The port that FD is bound to, in host byte order; 0 for unix sockets. */
 uint16_t ld_listener_bound(int fd);

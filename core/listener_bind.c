@@ -181,18 +181,23 @@ static bool is_listening(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &len) == 0 && is;
 }
 
-int ld_listener_copy(int fd, const struct ld_address *at, int backlog)
+bool ld_listener_is_at(int fd, const struct ld_address *at)
 {
     struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
-    int copy;
 
-    if (!is_listening(fd) || getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
-        return -1;
-    if (!is_at(&sa, at) || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)
+    return is_listening(fd) &&
+           getsockname(fd, (struct sockaddr *)&sa, &len) == 0 && is_at(&sa, at);
+}
+
+int ld_listener_copy(int fd, int family, int backlog)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+    if (copy < 0)
         return -1;
     fcntl(copy, F_SETFL, fcntl(copy, F_GETFL) | O_NONBLOCK);
-    (void)set_options(copy, at->family); /* it is bound: not all can be set */
+    (void)set_options(copy, family); /* it is bound: not all can be set */
     listen(copy, backlog);
     return copy;
 }

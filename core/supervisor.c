@@ -76,7 +76,7 @@ static void order_drain(struct ld_supervisor *s, struct ld_process *w,
 void ld_supervisor_drain_worker(struct ld_supervisor *s, struct ld_process *w,
                                 uint32_t seconds)
 {
-    if (s->phase != LD_SERVING || w->state != LD_WORKER_READY)
+    if (w->state != LD_WORKER_READY)
         return;
     w->state = LD_WORKER_DRAINING;
     ld_log(&s->log, LD_INFO, "draining", "worker=%u seconds=%g", w->slot,

@@ -107,11 +107,8 @@ static bool is_activated(const struct ld_supervisor *s,
                          const struct ld_plan_listener *l)
 {
     struct ld_address at = address_of(l);
-    int fd = ld_activation_find(s->activated, &at, l->backlog);
 
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
+    return ld_activation_has(s->activated, &at);
 }
 
 /* Clients of a socket that nobody serves wait for ever. */
