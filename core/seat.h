@@ -36,10 +36,12 @@ enum ld_control {
     LD_CONTROL_PLAN = 'P',    /* a piece of a plan, see plan.h */
     LD_CONTROL_SOCKET = 'k',  /* listener:u16, from 0, slot:u16, and the socket:
                                  of the config to come */
-    LD_CONTROL_PREPARE = 'V', /* version:u32, with that plan; 0: only look */
-    LD_CONTROL_TRIAL = 'T',   /* share:u16, of 1000 new connections: try it */
-    LD_CONTROL_COMMIT = 'C',  /* it is so */
-    LD_CONTROL_ABORT = 'X',   /* it is not to be */
+    /* version:u32, with that plan, 0: only look; back:u8, it is a former one:
+       connections that cannot go back stay where they are */
+    LD_CONTROL_PREPARE = 'V',
+    LD_CONTROL_TRIAL = 'T',    /* share:u16, of 1000 new connections: try it */
+    LD_CONTROL_COMMIT = 'C',   /* it is so */
+    LD_CONTROL_ABORT = 'X',    /* it is not to be */
     LD_CONTROL_RELOADED = 'B', /* request:u32 version:u32 text:s2; version 0: it
                                   was refused, as the text says */
     /* Of the worker. */

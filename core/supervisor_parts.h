@@ -66,6 +66,7 @@ struct ld_reload {
     double deadline;
     struct ld_plan *next; /* while it is to be confirmed: what was before */
     uint32_t version;     /* of NEXT */
+    bool back;            /* NEXT is what was before */
     int *sockets;         /* of NEXT, as in struct ld_seat */
 };
 

@@ -203,7 +203,7 @@ static void send_plan(struct ld_supervisor *s, struct ld_process *w)
 static void send_all(struct ld_supervisor *s, struct ld_process *w,
                      uint32_t version)
 {
-    uint8_t m[5] = {LD_CONTROL_PREPARE};
+    uint8_t m[6] = {LD_CONTROL_PREPARE};
     size_t limit = w->outbox.limit;
 
     w->outbox.limit = SIZE_MAX / 2;
@@ -211,6 +211,7 @@ static void send_all(struct ld_supervisor *s, struct ld_process *w,
     if (version > 0)
         ld_supervisor_send_sockets(s, w);
     ld_control_put(m + 1, version, 4);
+    m[5] = s->reload.back;
     ld_supervisor_send(s, w, m, sizeof(m));
     w->outbox.limit = limit + w->outbox.kept;
 }

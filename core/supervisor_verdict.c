@@ -61,6 +61,7 @@ static void revert(struct ld_supervisor *s, const char *why)
 {
     ld_log(&s->log, LD_WARN, "reverting", "version=%u why=\"%s\"", s->version,
            why);
+    s->reload.back = true;
     ld_supervisor_reload_await_workers(s);
 }
 

@@ -169,9 +169,9 @@ local function check_states(former, next_machine)
   return true
 end
 
---- Get CONFIG, loaded in SPACE, ready to take the place of what there is, as VERSION. Returns what commit() takes, or
--- nil and why not: then nothing has changed.
-function M.prepare(config, space, version)
+--- Get CONFIG, loaded in SPACE, ready to take the place of what there is, as VERSION. BACK: it was before, and who
+-- cannot go back stays. Returns what commit() takes, or nil and why not: then nothing has changed.
+function M.prepare(config, space, version, back)
   local parts, definitions = load.load(config, space, version)
   if not parts then return nil, definitions end
   local taken = {}
@@ -180,7 +180,7 @@ function M.prepare(config, space, version)
     part.former = former
     part.number = former and former.number
     part.continues = former and former.definition.name == part.definition.name
-    if part.continues then
+    if part.continues and not back then
       local ok, message = check_states(former.machine, part.machine)
       if not ok then
         load.discard(parts)

@@ -27,13 +27,13 @@ local pieces = {} -- of a plan that comes
 local ready -- what gateway.commit() takes, and its files
 local requests, request_count = {}, 0 -- by number: { conn =, done =, version =, message = }
 
--- Get what read() finds ready as VERSION: an array of changes, or nil and why not.
-local function prepare(version, new_files)
+-- Get what read() finds ready as VERSION: an array of changes, or nil and why not. BACK as for gateway.prepare().
+local function prepare(version, new_files, back)
   local own = space.new()
   local config, message = read(own)
   if not config then return nil, message end
   local next_version
-  next_version, message = gateway.prepare(config, own, version)
+  next_version, message = gateway.prepare(config, own, version, back)
   if not next_version then return nil, message end
   local _, current = gateway.current()
   ready = { version = next_version, files = new_files }
@@ -150,7 +150,7 @@ bus.on_control("V", function(message)
   pieces = {}
   local _, _, texts = plan.decode(text)
   local before = source.serve(texts)
-  last_changes, problem = guarded(version > 0 and version or gateway.current() + 1, texts)
+  last_changes, problem = guarded(version > 0 and version or gateway.current() + 1, texts, message:byte(6) == 1)
   if version == 0 or not last_changes then
     drop()
     source.serve(before)

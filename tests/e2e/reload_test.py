@@ -283,7 +283,9 @@ class Trial(Case):
             client.recv(100)
         gateway.await_line('reload refused why="it failed .* connections, '
                            'more than 5 %"')
-        until(lambda: 2 not in self.control.versions())
+        until(lambda: 2 not in self.control.versions() and
+              not [one for one in self.control("versions")["versions"]
+                   if one.get("trial")])
         self.assertEqual(set(self.words(gateway, 10)), {"one"})
         gateway.write("handler1.lua", TALK)
         self.say(gateway, "two")
@@ -328,6 +330,24 @@ class Trial(Case):
         until(lambda: self.is_refused(("127.0.0.1", int(added))))
         self.assertEqual(self.control("reload")["version"], 4)
         until(lambda: set(self.words(gateway, 8)) == {"two"})
+
+    def test_what_cannot_go_back_does_not_hinder_it(self):
+        gateway = self.gateway()
+        client = self.client(gateway)
+        gateway.write("handler1.lua", TALK.replace(
+            "states.line", "states.row").replace(
+            '"line"', '"row"').replace(
+            "(conn.from or \"\") .. from end", "(conn.from or \"\") .. from "
+            "return \"row\" end"))
+        self.say(gateway, "two")
+        self.control("reload", confirm=60)
+        until(lambda: self.control.versions() == {2: 1})
+        self.control("reload", revert=True)
+        gateway.await_line("reloaded version=3")
+        client.sendall(b"a\n")
+        self.assertEqual(read_line(client)[:6], b"two a ")
+        self.assertEqual(set(self.words(gateway, 8)), {"one"})
+        self.assertEqual(self.control.versions()[2], 1)
 
     def is_refused(self, address):
         try:
