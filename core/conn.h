@@ -23,6 +23,7 @@
  * conn_relay.c what goes from one connection to another
  * conn_splice.c  the same without a copy, when there is much
  * conn_drain.c who waits for another's output to drain
+ * conn_secure.c  another transport over the same socket
  * conn_end.c   flush, lingering close, release
  */
 #ifndef LD_CONN_H
@@ -32,6 +33,7 @@
 
 #include "chain.h"
 #include "pool.h"
+#include "proxy.h"
 #include "transport.h"
 
 enum ld_phase {
@@ -127,6 +129,7 @@ struct ld_dependent {
 struct ld_extra {
     struct ld_timeouts *override; /* by state; NULL: the profile's */
     struct ld_follower *follower; /* of a channel; channel.h */
+    struct ld_origin *origin;     /* who a proxy says it is from, or NULL */
     struct ld_conn *parent;       /* whom it ends with */
     struct ld_conn *children, *sibling, **sibling_of;
     struct ld_dependent *dependents;
@@ -383,6 +386,15 @@ enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
 
 /* Half-close: no more output after what is queued. */
 void ld_conn_shutdown(struct ld_conn *c);
+
+/* The plain socket of C becomes the caller's, to put another transport over it;
+ * until ld_conn_attach() C neither reads nor writes.  LD_PROTOCOL: it has
+ * unread input.  LD_BUSY: unsent output, a reader, or no plain socket.
+ * LD_CLOSED: it has ended. */
+enum ld_status ld_conn_detach(struct ld_conn *c, int *fd);
+
+/* C goes on over LINK, which it takes over. */
+void ld_conn_attach(struct ld_conn *c, struct ld_link link);
 
 /* End C for reason ST as soon as no handler runs: its coroutine is woken with
  * ST, or finds it at its next read.  RESET: without flushing, by a reset. */

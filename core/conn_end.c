@@ -94,7 +94,7 @@ void ld_conn_finish(struct ld_conn *c)
     c->phase = LD_PHASE_FLUSHING;
     if (c->depended)
         ld_conn_tell_dependents(c);
-    if (c->reset || lost || c->task) {
+    if (c->reset || lost || c->link.transport == &ld_nowhere) {
         release(c);
         return;
     }

@@ -78,6 +78,7 @@ void ld_conn_leave_family(struct ld_conn *c)
     while (x->children)
         leave_parent(x->children->extra);
     free(x->override);
+    free(x->origin);
     free(x->dependents);
     free(x);
     c->extra = NULL;

@@ -130,8 +130,8 @@ static BIO *new_bio(struct tls *t, SSL_CTX *ctx)
     return bio;
 }
 
-enum ld_status ld_tls_accept(struct ld_tls_context *ctx, int fd,
-                             struct ld_link *l)
+enum ld_status ld_tls_begin(struct ld_tls_context *ctx, int fd,
+                            const char *name, struct ld_link *l)
 {
     struct tls *t = calloc(1, sizeof(*t));
     BIO *bio;
@@ -142,13 +142,17 @@ enum ld_status ld_tls_accept(struct ld_tls_context *ctx, int fd,
     t->fd = fd;
     t->ssl = SSL_new((SSL_CTX *)ctx);
     bio = t->ssl ? new_bio(t, (SSL_CTX *)ctx) : NULL;
-    if (!bio) {
+    if (!bio || (name && !ld_tls_expect(t->ssl, name))) {
+        BIO_free(bio);
         SSL_free(t->ssl);
         free(t);
         return LD_NOMEM;
     }
     SSL_set_bio(t->ssl, bio, bio);
-    SSL_set_accept_state(t->ssl);
+    if (ld_tls_is_client(ctx))
+        SSL_set_connect_state(t->ssl);
+    else
+        SSL_set_accept_state(t->ssl);
     *l = (struct ld_link){.transport = &ld_tls, .state = t, .fd = fd};
     return LD_OK;
 }
@@ -171,15 +175,21 @@ static enum ld_status status_of(struct tls *t, int r)
     }
 }
 
-static void explain(enum ld_status st, char *why, size_t size)
+static void explain(const struct tls *t, enum ld_status st, char *why,
+                    size_t size)
 {
     unsigned long error = ERR_peek_last_error();
     const char *reason = error ? ERR_reason_error_string(error) : NULL;
+    bool doubted = ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED;
 
-    snprintf(why, size, "%s",
+    snprintf(why, size, "%s%s%s",
              st == LD_RESET ? "the peer left"
              : reason       ? reason
-                            : ld_strstatus(st));
+                            : ld_strstatus(st),
+             doubted ? ": " : "",
+             doubted
+                 ? X509_verify_cert_error_string(SSL_get_verify_result(t->ssl))
+                 : "");
 }
 
 enum ld_status ld_tls_handshake(struct ld_link *l, int *wants, char *why,
@@ -195,7 +205,7 @@ enum ld_status ld_tls_handshake(struct ld_link *l, int *wants, char *why,
     if (st == LD_EOF)
         st = LD_RESET;
     if (st && st != LD_AGAIN)
-        explain(st, why, size);
+        explain(t, st, why, size);
     ERR_clear_error();
     if (t->size > 0 && (st == LD_OK || st == LD_AGAIN))
         send_kept(t);

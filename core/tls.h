@@ -1,4 +1,4 @@
-/* tls.h -- the transport over TLS 1.2 and 1.3, by OpenSSL 3, server side.
+/* tls.h -- the transport over TLS 1.2 and 1.3, by OpenSSL 3, of both sides.
  *
  * What a connection writes is encrypted and handed to the socket at once; what
  * the socket does not take then is kept here, and nothing more is taken until
@@ -31,20 +31,38 @@ struct ld_tls_options {
                                   every process that has them */
 };
 
+struct ld_tls_client_options {
+    const struct ld_tls_pair *pair; /* its own certificate, or NULL */
+    const uint8_t *alpn;            /* as above */
+    unsigned alpn_size;
+    const char *ca; /* PEM: whom to trust; NULL: those that the system does */
+    bool trusting;  /* anybody, under any name */
+};
+
 struct ld_tls_context; /* opaque: OpenSSL's; counts who has it */
 
-/* NULL with WHY, at most SIZE bytes, for people. */
+/* For a server.  NULL with WHY, at most SIZE bytes, for people. */
 struct ld_tls_context *ld_tls_context_new(const struct ld_tls_options *o,
                                           char *why, size_t size);
+
+/* The same for a client. */
+struct ld_tls_context *ld_tls_client_new(const struct ld_tls_client_options *o,
+                                         char *why, size_t size);
 struct ld_tls_context *ld_tls_context_ref(struct ld_tls_context *ctx);
 void ld_tls_context_unref(struct ld_tls_context *ctx); /* NULL is allowed */
 
-/* Seconds until the first of CTX's certificates expires; negative: it has. */
+/* Of a client, which speaks first? */
+bool ld_tls_is_client(const struct ld_tls_context *ctx);
+
+/* Seconds until the first of the certificates of CTX, a server's, expires;
+ * negative: it has. */
 double ld_tls_context_expires(const struct ld_tls_context *ctx);
 
-/* Make L a link over the socket FD, which it takes over, on success only. */
-enum ld_status ld_tls_accept(struct ld_tls_context *ctx, int fd,
-                             struct ld_link *l);
+/* Make L a link over the socket FD, which it takes over, on success only.  NAME
+ * is who a client wants to reach, a host's name or an IP address; NULL:
+ * anybody.  A server gives none. */
+enum ld_status ld_tls_begin(struct ld_tls_context *ctx, int fd,
+                            const char *name, struct ld_link *l);
 
 /* Go on with the handshake: LD_OK when it is done; LD_AGAIN when there is to be
  * waited for *WANTS; else it failed, and WHY says how. */
@@ -52,12 +70,13 @@ enum ld_status ld_tls_handshake(struct ld_link *l, int *wants, char *why,
                                 size_t size);
 
 /* What was agreed on; the texts live as long as the link.  NAME, the server's
- * that the client asked for, and ALPN may be NULL. */
+ * that the client asked for, and ALPN may be NULL.  SUBJECT is of the peer's
+ * certificate. */
 struct ld_tls_facts {
     const char *version, *cipher, *name, *alpn;
     unsigned alpn_size;
     bool resumed;
-    char subject[256]; /* of the client's certificate; "" without one */
+    char subject[256]; /* "" without a certificate */
 };
 
 void ld_tls_facts(const struct ld_link *l, struct ld_tls_facts *facts);

@@ -1,4 +1,6 @@
-/* tls_context.c -- what a listener over TLS offers; see tls.h. */
+/* tls_context.c -- what a listener over TLS offers, and what clients have in
+ * common with it; see tls.h.
+ */
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -42,7 +44,7 @@ struct ld_tls_extra *ld_tls_extra_of(const SSL_CTX *ctx)
     return SSL_CTX_get_ex_data(ctx, extra_index);
 }
 
-static bool says(char *why, size_t size, const char *what)
+bool ld_tls_says(char *why, size_t size, const char *what)
 {
     unsigned long error = ERR_peek_last_error();
     const char *reason = error ? ERR_reason_error_string(error) : NULL;
@@ -87,17 +89,19 @@ static bool use_key(SSL_CTX *ctx, const char *pem)
     return good;
 }
 
-static bool use_pair(SSL_CTX *ctx, const struct ld_tls_pair *pair, char *why,
+bool ld_tls_use_pair(SSL_CTX *ctx, const struct ld_tls_pair *pair, char *why,
                      size_t size)
 {
     if (!use_certificate(ctx, pair->certificate))
-        return says(why, size, "the certificate cannot be used");
+        return ld_tls_says(why, size, "the certificate cannot be used");
     if (!use_key(ctx, pair->key))
-        return says(why, size, "the key cannot be used with the certificate");
+        return ld_tls_says(why, size,
+                           "the key cannot be used with the certificate");
     return true;
 }
 
-static bool use_client_ca(SSL_CTX *ctx, const char *pem)
+bool ld_tls_trust(SSL_CTX *ctx, const char *pem, bool asked, char *why,
+                  size_t size)
 {
     BIO *bio = BIO_new_mem_buf(pem, -1);
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -106,13 +110,16 @@ static bool use_client_ca(SSL_CTX *ctx, const char *pem)
 
     while (bio && (x = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
         count += X509_STORE_add_cert(store, x) == 1 &&
-                 SSL_CTX_add_client_CA(ctx, x) == 1;
+                 (!asked || SSL_CTX_add_client_CA(ctx, x) == 1);
         X509_free(x);
     }
     BIO_free(bio);
-    if (count > 0)
-        ERR_clear_error();
-    return count > 0;
+    if (count == 0)
+        return ld_tls_says(why, size,
+                           asked ? "no certificate in client_ca"
+                                 : "no certificate in ca");
+    ERR_clear_error();
+    return true;
 }
 
 static bool ask_for_client(SSL_CTX *ctx, const struct ld_tls_options *o,
@@ -124,8 +131,8 @@ static bool ask_for_client(SSL_CTX *ctx, const struct ld_tls_options *o,
     SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1);
     if (o->client == LD_TLS_ANYBODY)
         return true;
-    if (!use_client_ca(ctx, o->client_ca))
-        return says(why, size, "there is no certificate in client_ca");
+    if (!ld_tls_trust(ctx, o->client_ca, true, why, size))
+        return false;
     if (o->client == LD_TLS_REQUIRED)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     SSL_CTX_set_verify(ctx, mode, NULL);
@@ -166,7 +173,8 @@ static int on_name(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_OK;
 }
 
-static bool add_extra(SSL_CTX *ctx, const struct ld_tls_options *o)
+static bool add_extra(SSL_CTX *ctx, bool client, const uint8_t *alpn,
+                      unsigned alpn_size)
 {
     struct ld_tls_extra *e = calloc(1, sizeof(*e));
 
@@ -174,26 +182,27 @@ static bool add_extra(SSL_CTX *ctx, const struct ld_tls_options *o)
         free(e);
         return false;
     }
+    e->client = client;
     e->method = ld_tls_method();
-    e->alpn = malloc(o->alpn_size + 1);
+    e->alpn = malloc(alpn_size + 1);
     if (!e->method || !e->alpn)
         return false;
-    memcpy(e->secret, o->secret, sizeof(e->secret));
-    if (o->alpn_size > 0)
-        memcpy(e->alpn, o->alpn, o->alpn_size);
-    e->alpn_size = o->alpn_size;
+    if (alpn_size > 0)
+        memcpy(e->alpn, alpn, alpn_size);
+    e->alpn_size = alpn_size;
     return true;
 }
 
-/* For one pair; NULL with WHY. */
-static SSL_CTX *new_context(const struct ld_tls_options *o,
-                            const struct ld_tls_pair *pair, char *why,
-                            size_t size)
+SSL_CTX *ld_tls_new(bool client, const uint8_t *alpn, unsigned alpn_size,
+                    char *why, size_t size)
 {
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *ctx;
 
-    if (!ctx || !add_extra(ctx, o)) {
-        says(why, size, "out of memory");
+    pthread_once(&indexed, take_index);
+    ERR_clear_error();
+    ctx = SSL_CTX_new(client ? TLS_client_method() : TLS_server_method());
+    if (!ctx || !add_extra(ctx, client, alpn, alpn_size)) {
+        ld_tls_says(why, size, "out of memory");
         SSL_CTX_free(ctx);
         return NULL;
     }
@@ -203,10 +212,24 @@ static SSL_CTX *new_context(const struct ld_tls_options *o,
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(ctx, 1);
+    return ctx;
+}
+
+/* For one pair; NULL with WHY. */
+static SSL_CTX *new_context(const struct ld_tls_options *o,
+                            const struct ld_tls_pair *pair, char *why,
+                            size_t size)
+{
+    SSL_CTX *ctx = ld_tls_new(false, o->alpn, o->alpn_size, why, size);
+
+    if (!ctx)
+        return NULL;
+    memcpy(ld_tls_extra_of(ctx)->secret, o->secret, LD_TLS_SECRET);
     ld_tls_use_tickets(ctx);
     if (o->alpn_size > 0)
         SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
-    if (use_pair(ctx, pair, why, size) && ask_for_client(ctx, o, why, size))
+    if (ld_tls_use_pair(ctx, pair, why, size) &&
+        ask_for_client(ctx, o, why, size))
         return ctx;
     SSL_CTX_free(ctx);
     return NULL;
@@ -219,7 +242,7 @@ static bool add_others(SSL_CTX *ctx, const struct ld_tls_options *o, char *why,
 
     e->others = calloc(o->count, sizeof(SSL_CTX *));
     if (!e->others)
-        return says(why, size, "out of memory");
+        return ld_tls_says(why, size, "out of memory");
     for (unsigned i = 1; i < o->count; i++) {
         SSL_CTX *other = new_context(o, &o->pairs[i], why, size);
 
@@ -234,11 +257,8 @@ static bool add_others(SSL_CTX *ctx, const struct ld_tls_options *o, char *why,
 struct ld_tls_context *ld_tls_context_new(const struct ld_tls_options *o,
                                           char *why, size_t size)
 {
-    SSL_CTX *ctx;
+    SSL_CTX *ctx = new_context(o, &o->pairs[0], why, size);
 
-    pthread_once(&indexed, take_index);
-    ERR_clear_error();
-    ctx = new_context(o, &o->pairs[0], why, size);
     if (ctx && o->count > 1 && !add_others(ctx, o, why, size)) {
         SSL_CTX_free(ctx);
         ctx = NULL;

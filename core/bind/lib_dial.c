@@ -6,14 +6,15 @@
  */
 #include <errno.h>
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../dial.h"
+#include "errand.h"
 #include "lib_core.h"
-#include "vm.h"
 
 #define REQUEST "linedancer.dial"
 
@@ -21,11 +22,14 @@ static const char dialer_key; /* its address is the registry key */
 
 /* A userdata: what Lua knows a dial by. */
 struct request {
-    struct ld_dial *dial; /* NULL: over */
-    struct ld_vm *vm;
+    struct ld_errand errand;
+    struct ld_dial *dial; /* NULL: over, or the handshake is under way */
     struct ld_machine *machine;
-    int64_t parent; /* handle */
-    int done_ref, self_ref;
+    int64_t parent;             /* handle */
+    struct ld_tls_context *tls; /* NULL: plain */
+    int target_ref;             /* the table that it was asked for by */
+    double deadline;            /* on the loop's clock */
+    bool over;
 };
 
 static int free_dialer(lua_State *L)
@@ -68,55 +72,126 @@ static struct ld_dialer *dialer_of(lua_State *L, struct ld_vm *vm)
     return box ? *box : make_dialer(L, vm);
 }
 
-static void forget(struct request *r)
+/* Nothing is left of R but its memory. */
+static void release(struct request *r)
 {
-    lua_State *L = r->vm->L;
-
+    ld_tls_context_unref(r->tls);
+    r->tls = NULL;
+    luaL_unref(r->errand.vm->L, LUA_REGISTRYINDEX, r->target_ref);
+    r->target_ref = LUA_NOREF;
     r->dial = NULL;
-    luaL_unref(L, LUA_REGISTRYINDEX, r->done_ref);
-    luaL_unref(L, LUA_REGISTRYINDEX, r->self_ref); /* may be collected now */
+    r->over = true;
 }
 
-/* Push the connection over FD, or nil, status and message. */
-static int push_outcome(struct request *r, enum ld_status st, int fd,
-                        const char *message)
+/* Push the connection over LINK, or nil, status and message. */
+static int push_outcome(struct request *r, enum ld_status st,
+                        struct ld_link *link, const char *message)
 {
-    struct ld_link link = {.transport = &ld_sock, .fd = fd};
-    struct ld_conn *parent = ld_conn_find(r->vm->pool, r->parent), *c = NULL;
-    lua_State *L = r->vm->L;
+    struct ld_vm *vm = r->errand.vm;
+    struct ld_conn *parent = ld_conn_find(vm->pool, r->parent), *c = NULL;
 
     if (!st && parent)
-        c = ld_vm_adopt(r->vm, link, r->machine, parent);
+        c = ld_vm_adopt(vm, *link, r->machine, parent);
     if (c) {
-        ld_vm_push_conn(r->vm, c);
+        ld_vm_push_conn(vm, c);
         return 1;
     }
     if (!st) {
         st = parent ? LD_NOMEM : LD_CLOSED;
         message = NULL;
-        close(fd);
+        link->transport->close(link, false);
     }
-    lua_pushnil(L);
-    lua_pushstring(L, ld_strstatus(st));
-    lua_pushstring(L, message);
-    return 3;
+    return ld_errand_failure(vm->L, st, message);
+}
+
+static void conclude(struct request *r, enum ld_status st, struct ld_link *link,
+                     const char *message)
+{
+    int count;
+
+    ld_errand_push(&r->errand);
+    count = push_outcome(r, st, link, message);
+    release(r);
+    ld_errand_tell(&r->errand, count, "connect failed");
+}
+
+/* Text field KEY of R's target, on the stack. */
+static const char *push_field(const struct request *r, const char *key,
+                              size_t *size)
+{
+    lua_State *L = r->errand.vm->L;
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, r->target_ref);
+    lua_getfield(L, -1, key);
+    lua_remove(L, -2);
+    return lua_tolstring(L, -1, size);
+}
+
+static void on_handshake(void *ctx, enum ld_status st, struct ld_link *link,
+                         const struct ld_visitor *who, const char *why)
+{
+    struct request *r = ctx;
+    lua_State *L = r->errand.vm->L;
+    char message[LD_DIAL_TEXT];
+
+    (void)who;
+    snprintf(message, sizeof(message), "%s: TLS: %s",
+             push_field(r, "text", NULL), why);
+    lua_pop(L, 1);
+    conclude(r, st, link, message);
+}
+
+/* What is to be said before all else; a socket that is new takes so little. */
+static bool say(const struct request *r, int fd)
+{
+    size_t size = 0;
+    const char *head = push_field(r, "head", &size);
+    bool said = !head || send(fd, head, size, MSG_NOSIGNAL) == (ssize_t)size;
+
+    lua_pop(r->errand.vm->L, 1);
+    return said;
+}
+
+static enum ld_status secure(struct request *r, int fd)
+{
+    struct ld_vm *vm = r->errand.vm;
+    double left = r->deadline - ev_now(vm->worker->loop);
+    struct ld_handshake_terms terms = {.tls = r->tls,
+                                       .name =
+                                           push_field(r, "server_name", NULL),
+                                       .seconds = left > 0 ? left : 0};
+    enum ld_status st = ld_handshake_begin(&vm->handshakes, vm->worker->loop,
+                                           &terms, fd, NULL, on_handshake, r);
+
+    lua_pop(vm->L, 1);
+    return st;
 }
 
 static void on_done(void *ctx, enum ld_status st, int fd, const char *message)
 {
     struct request *r = ctx;
-    struct ld_vm *vm = r->vm;
-    lua_State *L = vm->L;
-    int count;
+    struct ld_link link = {.transport = &ld_sock, .fd = fd};
 
-    lua_rawgeti(L, LUA_REGISTRYINDEX, r->done_ref);
-    count = push_outcome(r, st, fd, message);
-    forget(r);
-    if (lua_pcall(L, count, 0, 0)) {
-        ld_log(vm->log, LD_FAULT, "connect failed", "error=\"%s\"",
-               lua_tostring(L, -1));
-        lua_pop(L, 1);
+    r->dial = NULL;
+    if (!st && !say(r, fd))
+        st = LD_RESET;
+    if (!st && r->tls) {
+        st = secure(r, fd);
+        if (!st)
+            return;
     }
+    if (st && fd >= 0)
+        close(fd);
+    conclude(r, st, &link, message);
+}
+
+static int free_request(lua_State *L)
+{
+    struct request *r = lua_touserdata(L, 1);
+
+    ld_tls_context_unref(r->tls);
+    r->tls = NULL;
+    return 0;
 }
 
 static const char *text_field(lua_State *L, const char *key)
@@ -146,15 +221,29 @@ static struct ld_dial_target read_target(lua_State *L)
     return to;
 }
 
-static int refuse(lua_State *L, enum ld_status st, const char *message)
+/* The userdata of a new request, on the stack; the table at 1 asks for it. */
+static struct request *new_request(lua_State *L, struct ld_vm *vm,
+                                   double timeout)
 {
-    lua_pushnil(L);
-    lua_pushstring(L, ld_strstatus(st));
-    lua_pushstring(L, message);
-    return 3;
+    struct request *r = lua_newuserdata(L, sizeof(*r));
+
+    *r = (struct request){.errand.vm = vm,
+                          .machine = lua_touserdata(L, 2),
+                          .parent = (int64_t)luaL_checknumber(L, 3),
+                          .deadline = ev_now(vm->worker->loop) + timeout};
+    luaL_getmetatable(L, REQUEST);
+    lua_setmetatable(L, -2);
+    lua_getfield(L, 1, "tls");
+    r->tls = ld_lib_tls(L, -1);
+    lua_pushvalue(L, 1);
+    r->target_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pop(L, 1);
+    ld_errand_begin(L, &r->errand, 4);
+    return r;
 }
 
-/* core.dial({ host=, port= | path=, source=, source_port=, device=, timeout=
+/* core.dial({ host=, port= | path=, source=, source_port=, device=, timeout=,
+ * tls= (of core.tls_client()), server_name=, head= (what to say first), text=
  * }, machine, parent, done) -> a dial | nil, status, message.  DONE(conn) or
  * DONE(nil, status, message) is called once, later.  The connection is of
  * MACHINE and belongs to PARENT, a handle. */
@@ -171,29 +260,22 @@ static int l_dial(lua_State *L)
     luaL_checktype(L, 4, LUA_TFUNCTION);
     to = read_target(L);
     if (!vm->worker)
-        return refuse(L, LD_UNREACHABLE,
-                      "there is no gateway, and so no "
-                      "network, in this process");
+        return ld_errand_failure(L, LD_UNREACHABLE,
+                                 "there is no gateway, and so no "
+                                 "network, in this process");
     dialer = dialer_of(L, vm);
-    r = lua_newuserdata(L, sizeof(*r));
-    *r = (struct request){.vm = vm,
-                          .machine = lua_touserdata(L, 2),
-                          .parent = (int64_t)luaL_checknumber(L, 3),
-                          .done_ref = LUA_NOREF};
-    luaL_getmetatable(L, REQUEST);
-    lua_setmetatable(L, -2);
-    lua_pushvalue(L, -1);
-    r->self_ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushvalue(L, 4);
-    r->done_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    r = new_request(L, vm, to.timeout);
     r->dial = ld_dial_start(dialer, &to, on_done, r);
     if (r->dial)
         return 1;
     err = errno;
-    forget(r);
+    release(r);
+    ld_errand_forget(&r->errand);
     if (err == EAGAIN)
-        return refuse(L, LD_LIMIT, "too many connections are being made");
-    return refuse(L, err == ENOMEM ? LD_NOMEM : LD_ERROR, strerror(err));
+        return ld_errand_failure(L, LD_LIMIT,
+                                 "too many connections are being made");
+    return ld_errand_failure(L, err == ENOMEM ? LD_NOMEM : LD_ERROR,
+                             strerror(err));
 }
 
 /* core.dial_cancel(dial): its DONE is not called.  Nothing when it was. */
@@ -201,17 +283,23 @@ static int l_dial_cancel(lua_State *L)
 {
     struct request *r = luaL_checkudata(L, 1, REQUEST);
 
-    if (!r->dial)
+    if (r->over)
         return 0;
-    ld_dial_cancel(r->dial);
-    forget(r);
+    if (r->dial)
+        ld_dial_cancel(r->dial);
+    else
+        ld_handshakes_end(&r->errand.vm->handshakes, r);
+    release(r);
+    ld_errand_forget(&r->errand);
     return 0;
 }
 
-static bool has_input(const struct ld_conn *c)
+static bool has_input(struct ld_conn *c)
 {
     char byte;
 
+    if (c->link.transport == &ld_tls)
+        return ld_tls.pending(&c->link);
     return c->link.transport == &ld_sock &&
            (recv(c->link.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
             errno != EAGAIN);
@@ -253,6 +341,8 @@ static const luaL_Reg dial[] = {{"dial", l_dial},
 void ld_lib_dial(lua_State *L)
 {
     luaL_newmetatable(L, REQUEST);
+    lua_pushcfunction(L, free_request);
+    lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
     luaL_register(L, NULL, dial);
 }

@@ -78,69 +78,6 @@ static int l_stop(lua_State *L)
     return 0;
 }
 
-/* Push SA as an address in the config's notation, or nil. */
-static int push_address(lua_State *L, const struct sockaddr_storage *sa)
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)sa;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)sa;
-    char text[INET6_ADDRSTRLEN];
-
-    if (sa->ss_family == AF_INET) {
-        inet_ntop(AF_INET, &v4->sin_addr, text, sizeof(text));
-        lua_pushfstring(L, "%s:%d", text, ntohs(v4->sin_port));
-    } else if (sa->ss_family == AF_INET6) {
-        inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof(text));
-        lua_pushfstring(L, "[%s]:%d", text, ntohs(v6->sin6_port));
-    } else if (sa->ss_family == AF_UNIX) {
-        lua_pushliteral(L, "unix:");
-    } else {
-        lua_pushnil(L);
-    }
-    return 1;
-}
-
-static struct ld_conn *check_conn(lua_State *L, struct ld_vm *vm)
-{
-    return ld_conn_find(vm->pool, (int64_t)luaL_checknumber(L, 1));
-}
-
-/* core.peer(handle) -> address or nil */
-static int l_peer(lua_State *L)
-{
-    struct ld_conn *c = check_conn(L, ld_vm_of(L));
-    struct sockaddr_storage sa = {0};
-    socklen_t len = sizeof(sa);
-
-    if (!c)
-        return 0;
-    if (c->link.fd < 0 && c->link.transport != &ld_sock) {
-        lua_pushstring(L, c->link.transport->name);
-        return 1;
-    }
-    if (c->peer_port) {
-        struct sockaddr_in v4 = {.sin_family = AF_INET,
-                                 .sin_port = c->peer_port,
-                                 .sin_addr = {c->peer_host}};
-
-        memcpy(&sa, &v4, sizeof(v4));
-    } else if (getpeername(c->link.fd, (struct sockaddr *)&sa, &len) < 0) {
-        return 0;
-    }
-    return push_address(L, &sa);
-}
-
-/* core.local_address(handle) -> address or nil */
-static int l_local_address(lua_State *L)
-{
-    struct ld_conn *c = check_conn(L, ld_vm_of(L));
-    struct sockaddr_storage sa = {0};
-    socklen_t len = sizeof(sa);
-
-    if (!c || getsockname(c->link.fd, (struct sockaddr *)&sa, &len) < 0)
-        return 0;
-    return push_address(L, &sa);
-}
-
 /* core.role() -> "alone", "plan" or "worker"; and is the plan for a gateway
  * that runs? */
 static int l_role(lua_State *L)
@@ -218,8 +155,6 @@ static const luaL_Reg gateway[] = {
     {"heed", l_heed},
     {"extend_turn", l_extend_turn},
     {"stop", l_stop},
-    {"peer", l_peer},
-    {"local_address", l_local_address},
     {"executable", l_executable},
     {"role", l_role},
     {"propose", l_propose},

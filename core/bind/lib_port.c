@@ -102,6 +102,7 @@ static void free_port(struct ld_port *port)
 {
     close_port(port);
     ld_tls_context_unref(port->tls);
+    free(port->proxies);
     free(port->watched);
     free(port);
 }
@@ -140,6 +141,27 @@ static enum ld_status place_port(struct ld_vm *vm, struct ld_port *port)
     return LD_OK;
 }
 
+/* The networks of proxies in the table at 1: 17 bytes each, see network.h. */
+static void set_proxies(lua_State *L, struct ld_port *port)
+{
+    size_t size = 0;
+    const char *p;
+
+    free(port->proxies);
+    port->proxies = NULL;
+    lua_getfield(L, 1, "proxies");
+    p = lua_tolstring(L, -1, &size);
+    port->proxy_count = size / sizeof(struct ld_network);
+    if (p && size > 0) {
+        port->proxies = malloc(size);
+        if (!port->proxies)
+            luaL_error(L, "out of memory");
+        memcpy(port->proxies, p, size);
+    }
+    lua_getfield(L, 1, "direct");
+    port->direct = lua_toboolean(L, -1);
+}
+
 /* The machine and the limits in the table at 1. */
 static void set_port(lua_State *L, struct ld_port *port)
 {
@@ -152,13 +174,16 @@ static void set_port(lua_State *L, struct ld_port *port)
     ld_tls_context_unref(port->tls);
     lua_getfield(L, 1, "tls");
     port->tls = ld_lib_tls(L, -1);
+    lua_getfield(L, 1, "on_demand");
+    port->on_demand = lua_toboolean(L, -1);
     port->patience = ld_lib_number(L, 1, "handshake", HANDSHAKE);
+    set_proxies(L, port);
 }
 
 /* core.listen{ family=, host=, port=, path=, mode=, backlog=, max=, machine=,
- * exempt=, tls= (of core.tls_context()), handshake= (seconds), index= (of the
- * config's listeners, from 1) } -> number, port really bound | nil, message.
- * Nothing is accepted before core.run(), or core.heed(). */
+ * exempt=, tls= (of core.tls_context()), on_demand=, handshake= (seconds),
+ * index= (of the config's listeners, from 1) } -> number, port really bound |
+ * nil, message. Nothing is accepted before core.run(), or core.heed(). */
 static int l_listen(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);
@@ -193,8 +218,8 @@ static struct ld_port *check_port(lua_State *L, struct ld_vm *vm, lua_Number n)
     return vm->ports[(uint32_t)n - 1];
 }
 
-/* core.relisten{ number=, machine=, max=, exempt=, tls=, handshake= }: what is
- * accepted from now on. */
+/* core.relisten{ number=, machine=, max=, exempt=, tls=, on_demand=, handshake=
+ * }: what is accepted from now on. */
 static int l_relisten(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);

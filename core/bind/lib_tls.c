@@ -61,6 +61,24 @@ static unsigned read_pairs(lua_State *L, struct ld_tls_pair *pairs)
     return count;
 }
 
+/* Push CTX, whose ref is taken over; or, when it is NULL, nil and WHY. */
+static bool push_context(lua_State *L, struct ld_tls_context *ctx,
+                         const char *why)
+{
+    struct ld_tls_context **p;
+
+    if (!ctx) {
+        lua_pushnil(L);
+        lua_pushstring(L, why);
+        return false;
+    }
+    p = lua_newuserdata(L, sizeof(*p));
+    *p = ctx;
+    luaL_getmetatable(L, metatable);
+    lua_setmetatable(L, -2);
+    return true;
+}
+
 /* core.tls_context{ pairs = { { certificate=, key= }... }, alpn= (as on the
  * wire), client_ca=, client= (see tls.h), secret= }, all but the last two as
  * texts -> context, seconds until a certificate expires | nil, message */
@@ -68,7 +86,7 @@ static int l_context(lua_State *L)
 {
     struct ld_tls_pair pairs[PAIRS_MAX];
     struct ld_tls_options o = {.pairs = pairs};
-    struct ld_tls_context *ctx, **p;
+    struct ld_tls_context *ctx;
     char why[256] = "";
     size_t size = 0, secret = 0;
 
@@ -81,17 +99,33 @@ static int l_context(lua_State *L)
     o.secret = (const uint8_t *)text(L, 1, "secret", &secret);
     luaL_argcheck(L, secret == LD_TLS_SECRET, 1, "secret");
     ctx = ld_tls_context_new(&o, why, sizeof(why));
-    if (!ctx) {
-        lua_pushnil(L);
-        lua_pushstring(L, why);
+    if (!push_context(L, ctx, why))
         return 2;
-    }
-    p = lua_newuserdata(L, sizeof(*p));
-    *p = ctx;
-    luaL_getmetatable(L, metatable);
-    lua_setmetatable(L, -2);
     lua_pushnumber(L, ld_tls_context_expires(ctx));
     return 2;
+}
+
+/* core.tls_client{ certificate=, key=, alpn= (as on the wire), ca=, trusting=
+ * }, all texts but the last and all optional, see tls.h -> context | nil,
+ * message */
+static int l_client(lua_State *L)
+{
+    struct ld_tls_client_options o = {0};
+    struct ld_tls_pair pair;
+    char why[256] = "";
+    size_t size = 0;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    pair.certificate = text(L, 1, "certificate", NULL);
+    pair.key = text(L, 1, "key", NULL);
+    o.pair = pair.certificate && pair.key ? &pair : NULL;
+    o.alpn = (const uint8_t *)text(L, 1, "alpn", &size);
+    o.alpn_size = o.alpn ? (unsigned)size : 0;
+    o.ca = text(L, 1, "ca", NULL);
+    lua_getfield(L, 1, "trusting");
+    o.trusting = lua_toboolean(L, -1);
+    return push_context(L, ld_tls_client_new(&o, why, sizeof(why)), why) ? 1
+                                                                         : 2;
 }
 
 static void set(lua_State *L, const char *key, const char *value, size_t size)
@@ -124,8 +158,10 @@ static int l_facts(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg functions[] = {
-    {"tls_context", l_context}, {"tls_facts", l_facts}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"tls_context", l_context},
+                                     {"tls_client", l_client},
+                                     {"tls_facts", l_facts},
+                                     {NULL, NULL}};
 
 void ld_lib_tls_open(lua_State *L)
 {

@@ -2,6 +2,7 @@
 #ifndef LD_PORT_H
 #define LD_PORT_H
 
+#include "../network.h"
 #include "gateway.h"
 
 /* A worker has a socket of each slot and
@@ -16,7 +17,11 @@ struct ld_port {
     struct ld_vm *vm;
     uint32_t max, open; /* connections, and those whose handshake is not over */
     struct ld_tls_context *tls; /* NULL: plain */
+    bool on_demand;             /* it begins plain: see lib_secure.c */
     double patience;            /* seconds for a handshake */
+    struct ld_network *proxies; /* who must say whom they are for; or NULL */
+    size_t proxy_count;
+    bool direct; /* and others need not */
     uint16_t index;
     bool paused; /* as it is full */
     bool held;   /* as somebody said so */

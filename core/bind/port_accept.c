@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "port.h"
@@ -75,13 +76,30 @@ static void count_out(struct ld_port *port)
         ld_port_heed_limits(port->vm);
 }
 
+/* C is from where its proxy says. */
+static bool set_origin(struct ld_conn *c, struct ld_origin *origin)
+{
+    struct ld_extra *x = ld_conn_extra(c);
+
+    if (!x)
+        return false;
+    x->origin = origin;
+    if (origin->source.ss_family == AF_UNSPEC)
+        return true;
+    c->peer_port = 0;
+    remember_peer(c, &origin->source);
+    return true;
+}
+
+/* Takes over WHO's origin. */
 static void begin(struct ld_port *port, struct ld_link *link,
-                  const struct sockaddr_storage *peer)
+                  const struct ld_visitor *who)
 {
     struct ld_machine *machine = choose_machine(port);
     struct ld_conn *c = ld_vm_connect(port->vm, *link, machine);
 
     if (!c) {
+        free(who->origin);
         link->transport->close(link, true);
         ld_log(port->vm->log, LD_FAULT, "connection refused", "error=\"%s\"",
                strerror(errno));
@@ -90,7 +108,9 @@ static void begin(struct ld_port *port, struct ld_link *link,
     }
     machine->made++;
     c->listener = port->index;
-    remember_peer(c, peer);
+    remember_peer(c, &who->peer);
+    if (who->origin && !set_origin(c, who->origin))
+        free(who->origin);
     ld_log(port->vm->log, LD_DEBUG, "connection opened", "conn=%u.%u open=%u",
            c->slot, c->generation, port->vm->pool->open);
     ld_conn_begin(c);
@@ -110,18 +130,44 @@ static const char *host_of(const struct sockaddr_storage *peer,
 }
 
 static void on_handshake(void *ctx, enum ld_status st, struct ld_link *link,
-                         const struct sockaddr_storage *peer, const char *why)
+                         const struct ld_visitor *who, const char *why)
 {
     struct ld_port *port = ctx;
     char host[INET6_ADDRSTRLEN];
 
     if (st == LD_OK) {
-        begin(port, link, peer);
+        begin(port, link, who);
         return;
     }
     ld_log(port->vm->log, LD_INFO, "handshake failed",
-           "peer=%s code=%s error=\"%s\"", host_of(peer, host),
+           "peer=%s code=%s error=\"%s\"", host_of(&who->peer, host),
            ld_strstatus(st), why);
+    count_out(port);
+}
+
+static void shake_hands(struct ld_port *port,
+                        const struct ld_handshake_terms *terms, int fd,
+                        const struct sockaddr_storage *peer)
+{
+    struct ld_link link = {.transport = &ld_sock, .fd = fd};
+
+    if (ld_handshake_begin(&port->vm->handshakes, port->vm->worker->loop, terms,
+                           fd, peer, on_handshake, port) == LD_OK)
+        return;
+    ld_sock.close(&link, true);
+    count_out(port);
+}
+
+/* A client that is not one of the proxies, where only they may come. */
+static void turn_away(struct ld_port *port, int fd,
+                      const struct sockaddr_storage *peer)
+{
+    struct ld_link link = {.transport = &ld_sock, .fd = fd};
+    char host[INET6_ADDRSTRLEN];
+
+    ld_log(port->vm->log, LD_INFO, "not a proxy", "peer=%s",
+           host_of(peer, host));
+    ld_sock.close(&link, true);
     count_out(port);
 }
 
@@ -129,15 +175,20 @@ static void on_accept(void *ctx, int fd, const struct sockaddr_storage *peer)
 {
     struct ld_port *port = ctx;
     struct ld_link link = {.transport = &ld_sock, .fd = fd};
+    struct ld_visitor who = {0};
+    struct ld_handshake_terms terms = {
+        .tls = port->on_demand ? NULL : port->tls, .seconds = port->patience};
 
     count_in(port);
-    if (!port->tls) {
-        begin(port, &link, peer);
-    } else if (ld_handshake_begin(&port->vm->handshakes, port->vm->worker->loop,
-                                  port->tls, fd, peer, port->patience,
-                                  on_handshake, port)) {
-        ld_sock.close(&link, true);
-        count_out(port);
+    if (port->proxies)
+        terms.proxied = ld_network_has(port->proxies, port->proxy_count, peer);
+    if (port->proxies && !terms.proxied && !port->direct) {
+        turn_away(port, fd, peer);
+    } else if (terms.tls || terms.proxied) {
+        shake_hands(port, &terms, fd, peer);
+    } else {
+        who.peer = *peer;
+        begin(port, &link, &who);
     }
 }
 

@@ -210,6 +210,8 @@ void ld_lib_dial(lua_State *L);
 void ld_lib_channel(lua_State *L);
 void ld_lib_crypto(lua_State *L);
 void ld_lib_tls_open(lua_State *L);
+void ld_lib_secure(lua_State *L);
+void ld_lib_address(lua_State *L);
 void ld_lib_world(lua_State *L);
 
 #endif

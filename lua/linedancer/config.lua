@@ -7,7 +7,8 @@
 --   limits = { turn = (seconds that Lua may compute without waiting; 0: any), frame =, output =, connections =,
 --              linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
---                limits = as given, max_connections =, backlog =, tls = see linedancer.tls }... }
+--                limits = as given, max_connections =, backlog =, tls = see linedancer.tls,
+--                proxy_protocol = see linedancer.proxy_protocol }... }
 local address = require "linedancer.address"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
@@ -24,7 +25,7 @@ local function set(names)
 end
 
 local KEYS = set "workers watch retire limits listen control admin cluster path log drain"
-local LISTEN_KEYS = set "handler options limits max_connections backlog tls name"
+local LISTEN_KEYS = set "handler options limits max_connections backlog tls proxy_protocol name"
 LISTEN_KEYS[1] = true
 local LIMITS = {
   turn = "seconds or 0", frame = "whole", output = "whole", connections = "whole", linger = "seconds",
@@ -84,6 +85,8 @@ local function listener(entry, path, context)
     options = shape.copy(typed(entry.options or {}, "table", at(path, "options"))),
     limits = shape.limits(entry.limits or {}, LISTEN_LIMITS, at(path, "limits")),
     tls = tls,
+    proxy_protocol = entry.proxy_protocol
+      and require("linedancer.proxy_protocol").check(entry.proxy_protocol, at(path, "proxy_protocol")),
     max_connections = entry.max_connections
       and shape.whole(entry.max_connections, 1, at(path, "max_connections")),
     backlog = entry.backlog and shape.whole(entry.backlog, 1, at(path, "backlog")),

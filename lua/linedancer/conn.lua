@@ -282,7 +282,6 @@ function facts.peer(self) return core.peer(self[1]) end
 function facts.local_address(self) return core.local_address(self[1]) end
 function facts.unsent(self) return tonumber(leaf.unsent(W, self[1])) end
 function facts.unread(self) return tonumber(leaf.unread(W, self[1])) end
-function facts.tls(self) return core.tls_facts(self[1]) or false end
 
 function facts.state(self)
   local index = core.state_of(self[1])

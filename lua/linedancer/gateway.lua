@@ -7,7 +7,7 @@ local alarm = require "linedancer.alarm"
 local load = require "linedancer.gateway.load"
 local log = require "linedancer.log"
 local movers = require "linedancer.gateway.movers"
-local plan = require "linedancer.plan"
+local ports = require "linedancer.gateway.ports"
 local suggest = require "linedancer.suggest"
 local tasks = require "linedancer.task"
 local versions = require "linedancer.versions"
@@ -44,54 +44,9 @@ local function start(definitions, parts)
   return true
 end
 
--- A worker's share of COUNT, so that all of them together have no less.
-local function share(count)
-  local _, _, slots = core.worker()
-  return count and math.ceil(count / math.max(slots, 1))
-end
-
 -- What core.run() takes for CONFIG; DRAIN instead of its own.
 local function terms_of(config, drain)
-  return drain or config.drain or 30, share(config.limits.connections), config.limits.turn or 0
-end
-
--- The address with the port that was really bound.
-local function bound(address, port)
-  if address.family == "unix" then return "unix:" .. address.path end
-  return (address.family == "ipv6" and "[%s]:%d" or "%s:%d"):format(address.host, port)
-end
-
--- What core.listen() takes for PART, the INDEX-th listener of its config.
-local function terms(part, index)
-  local listener = part.listener
-  local address = listener.address
-  return {
-    family = address.family, host = address.host, port = address.port, path = address.path, mode = listener.mode,
-    backlog = listener.backlog or plan.BACKLOG, machine = part.machine.handle, index = index,
-    max = listener.exempt and listener.max_connections or share(listener.max_connections), exempt = listener.exempt,
-    number = part.number, tls = part.tls, handshake = listener.tls and listener.tls.handshake,
-  }
-end
-
--- In a worker the supervisor has bound the address, and said so.
-local function open(part, index)
-  local address = part.listener.address
-  local number, port = core.listen(terms(part, index))
-  if not number then return nil, ("cannot listen on %s: %s"):format(address.text, port) end
-  part.number = number
-  if core.role() == "alone" then
-    log.info("listening", { address = bound(address, port), handler = part.definition.name })
-  end
-  return true
-end
-
-local function open_all(parts)
-  for i, part in ipairs(parts) do
-    local ok, message = open(part, i)
-    if not ok then return nil, message end
-    versions.add(part.machine, part.listener.name)
-  end
-  return true
+  return drain or config.drain or 30, ports.share(config.limits.connections), config.limits.turn or 0
 end
 
 local function prepare(config, space, version)
@@ -103,7 +58,7 @@ local function prepare(config, space, version)
   if not parts then return nil, definitions end
   if core.role() == "worker" then core.join(JOIN_SECONDS) end
   local ok, message = start(definitions, parts)
-  if ok then ok, message = open_all(parts) end
+  if ok then ok, message = ports.open_all(parts) end
   if not ok then return nil, message end
   current = { config = config, parts = parts, definitions = definitions, version = version }
   return true
@@ -209,9 +164,9 @@ local function switch(part, index)
   if part.continues then versions.supersede(former.machine, part.machine) end
   if former then
     if not part.continues then versions.retire(former.machine) end
-    return core.relisten(terms(part, index))
+    return ports.reopen(part, index)
   end
-  local ok, message = open(part, index)
+  local ok, message = ports.open(part, index)
   if not ok then log.error(message) end
 end
 

@@ -9,9 +9,9 @@ ffi.cdef "int inet_pton(int af, const char *src, void *dst);"
 
 local scratch = ffi.new "uint8_t[16]"
 
--- The 16 bytes of the address TEXT, an IPv4 one as ::ffff:a.b.c.d, and 96 or 0, the bits that precede its own; nil when
--- it is none.
-local function parse(text)
+--- The 16 bytes of the address TEXT, an IPv4 one as ::ffff:a.b.c.d, and 96 or 0, the bits that precede its own; nil
+-- when it is none.
+function M.parse(text)
   if ffi.C.inet_pton(FAMILY[4], text, scratch) == 1 then
     return ("\0"):rep(10) .. "\255\255" .. ffi.string(scratch, 4), 96
   end
@@ -24,11 +24,28 @@ local known = {} -- by text: { bytes =, bits = }
 local function network(text)
   if known[text] then return known[text] end
   local address, length = tostring(text):match "^([^/]+)/?(%d*)$"
-  local bytes, before = parse(address or "")
+  local bytes, before = M.parse(address or "")
   local bits = bytes and (length == "" and 128 or before + tonumber(length))
   if not bits or bits > 128 then error(("'%s' is no network such as 10.0.0.0/8 or ::1"):format(tostring(text)), 0) end
   known[text] = { bytes = bytes, bits = bits }
   return known[text]
+end
+
+local LOCAL = 255 -- as of core/network.h
+
+--- A network as core/network.h has it, 17 bytes; "unix:" is everybody on unix sockets. Raises a message for what is
+-- none.
+function M.pack(text)
+  if text == "unix:" then return ("\0"):rep(16) .. string.char(LOCAL) end
+  local net = network(text)
+  local whole = math.floor(net.bits / 8)
+  local bytes = net.bytes:sub(1, whole)
+  if whole < 16 then
+    local unit = 2 ^ (8 - net.bits % 8)
+    local byte = net.bytes:byte(whole + 1)
+    bytes = bytes .. string.char(byte - byte % unit) .. ("\0"):rep(15 - whole)
+  end
+  return bytes .. string.char(net.bits)
 end
 
 local function matches(bytes, net)
@@ -50,7 +67,7 @@ end
 -- for a text that is no network.
 function M.is_in(peer, networks)
   if #networks == 0 then return false end
-  local bytes = parse(M.host(peer))
+  local bytes = M.parse(M.host(peer))
   for _, text in ipairs(networks) do
     local net = network(text)
     if bytes and matches(bytes, net) then return true end

@@ -12,6 +12,7 @@ local splits = require "linedancer.testing.splits"
 local stage = require "linedancer.testing.stage"
 local worlds = require "linedancer.testing.world"
 require "linedancer"
+require("linedancer.conn.starttls").simulate()
 
 local M = {}
 

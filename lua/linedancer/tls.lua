@@ -4,7 +4,8 @@
 --   tls = { { certificate =, key = }, { certificate =, key = } }           chosen by the name that a client asks for
 --
 -- and beside those: alpn = { names, the best first }; client = "optional" or "required", with client_ca = a file of who
--- signs certificates of clients; handshake = seconds that a client has for it (10). Paths are as seen from the config.
+-- signs certificates of clients; handshake = seconds that a client has for it (10); on_demand = true: connections are
+-- plain until their handler calls conn:starttls(). Paths are as seen from the config.
 local core = require("linedancer.api").core
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
@@ -14,7 +15,7 @@ local M = {}
 local at, refuse, typed = shape.at, shape.refuse, shape.typed
 
 local PAIR = { certificate = true, key = true }
-local REST = { alpn = true, client = true, client_ca = true, handshake = true }
+local REST = { alpn = true, client = true, client_ca = true, handshake = true, on_demand = true }
 local CLIENTS = { optional = 1, required = 2 } -- as enum ld_tls_client of core/tls.h
 local HANDSHAKE = 10 -- seconds
 local SOON = 14 * 86400 -- seconds before a certificate expires
@@ -50,8 +51,8 @@ local function pairs_of(tls, path, base_dir)
   return list
 end
 
--- Names as they are on the wire.
-local function alpn_of(names, path)
+--- NAMES, of ALPN, at PATH of some options, as they are on the wire. Refuses what they cannot be.
+function M.alpn(names, path)
   local parts = {}
   for i, name in ipairs(typed(names, "table", path)) do
     typed(name, "string", at(path, i))
@@ -65,8 +66,9 @@ end
 function M.check(tls, path, base_dir)
   typed(tls, "table", path)
   local checked = { pairs = pairs_of(tls, path, base_dir), handshake = HANDSHAKE }
-  if tls.alpn ~= nil then checked.alpn = alpn_of(tls.alpn, at(path, "alpn")) end
+  if tls.alpn ~= nil then checked.alpn = M.alpn(tls.alpn, at(path, "alpn")) end
   if tls.handshake ~= nil then checked.handshake = shape.positive(tls.handshake, at(path, "handshake")) end
+  if tls.on_demand ~= nil then checked.on_demand = typed(tls.on_demand, "boolean", at(path, "on_demand")) end
   if tls.client ~= nil then
     checked.client = CLIENTS[tls.client]
     if not checked.client then refuse("%s must be \"optional\" or \"required\"", at(path, "client")) end

@@ -41,6 +41,9 @@ describe("connect", function()
       }
     end
     assert.same({ "db.test", 80, 10 }, asked "db.test:80")
+    play("db.test:80", { tls = { server_name = "a.test" } }, function() end)
+    local over = outside.dials[#outside.dials]
+    assert.same({ "a.test", "userdata" }, { over.target.server_name, type(over.target.tls) })
     assert.same({ "::1", 80, 2.5 }, asked("[::1]:80", { timeout = 2.5 }))
     assert.same({ "/run/x", nil, 10 }, asked "unix:/run/x")
     assert.same({ "10.0.0.1", 80, 10, "10.0.0.5", 0, "eth0" },
@@ -81,7 +84,11 @@ describe("connect", function()
       { { timeot = 1 }, "unknown key 'timeot' (did you mean 'timeout'?)" },
       { { timeout = 0 }, "timeout must be a number above 0" },
       { { timeout = "1" }, "timeout must be a number above 0" },
-      { { tls = true }, "tls is not available yet" },
+      { { tls = 1 }, "tls must be a table, not 1" },
+      { { tls = { cert = "x" } }, "unknown key 'tls.cert'" },
+      { { tls = { certificate = "x" } }, "tls: certificate and key belong together" },
+      { { tls = { server_name = "" } }, "tls.server_name must be the name of a host" },
+      { { tls = { alpn = { "" } } }, "tls.alpn[1] must be 1 to 255 bytes" },
       { { bind = "10.0.0.5/8" }, "a local address is `source`" },
       { { source = "db.test" }, "is no IP address of this machine" },
       { { source = "10.0.0.5:99999" }, "out of range" },

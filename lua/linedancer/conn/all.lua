@@ -6,6 +6,8 @@ local migrate = require "linedancer.migrate"
 local tasks = require "linedancer.task"
 local topic = require "linedancer.topic"
 require "linedancer.conn.relay"
+require "linedancer.conn.starttls"
+local proxy_protocol = require "linedancer.proxy_protocol"
 
 local methods, facts = conns.methods, conns.facts
 
@@ -16,5 +18,8 @@ methods.follow, methods.unfollow, methods.following = channel.follow, channel.un
 
 --- A text by which it can be sent to, in all workers; no other connection of the gateway's life has the same.
 facts.id = id.of
+
+--- What a proxy has said of it, or false.
+facts.proxy = proxy_protocol.fact
 
 return conns

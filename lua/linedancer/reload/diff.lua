@@ -19,7 +19,7 @@ end
 
 local function listener_changes(was, is)
   local changed = {}
-  for _, key in ipairs { "handler", "file", "name", "options", "limits", "max_connections" } do
+  for _, key in ipairs { "handler", "file", "name", "options", "limits", "max_connections", "tls", "proxy_protocol" } do
     if not shape.same(was[key], is[key], is_alike) then changed[#changed + 1] = key end
   end
   return changed
