@@ -307,6 +307,7 @@ __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
     ld_lib_tls_open(L);
     ld_lib_secure(L);
     ld_lib_address(L);
+    ld_lib_pattern(L);
     ld_lib_world(L);
     lua_pushlightuserdata(L, &vm->api);
     lua_setfield(L, -2, "api");

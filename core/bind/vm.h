@@ -212,6 +212,7 @@ void ld_lib_crypto(lua_State *L);
 void ld_lib_tls_open(lua_State *L);
 void ld_lib_secure(lua_State *L);
 void ld_lib_address(lua_State *L);
+void ld_lib_pattern(lua_State *L);
 void ld_lib_world(lua_State *L);
 
 #endif

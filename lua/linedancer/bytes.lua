@@ -41,6 +41,7 @@ end
 --- Where bytes I to J (1-based, inclusive, as in string.sub; either may be nil) lie within LEN: offset and length.
 local function range(len, i, j)
   i, j = i or 1, j or -1
+  if i ~= i or j ~= j then error("a position expected, got nan", 3) end
   if i < 0 then i = math.max(len + i + 1, 1) elseif i == 0 then i = 1 end
   if j < 0 then j = len + j + 1 elseif j > len then j = len end
   if j < i then return 0, 0 end
@@ -58,7 +59,7 @@ local function readers(locate)
     i = i or 1
     local len = locate(self)
     if i < 0 then i = len + i + 1 end
-    if i < 1 or i > len then return nil end
+    if not (i >= 1 and i <= len) then return nil end
     return R.frame[i - 1]
   end
 
@@ -67,7 +68,7 @@ local function readers(locate)
     i = i or 1
     local len = locate(self)
     if i < 0 then i = len + i + 1 end
-    if i < 1 or i + 3 > len then error(errors.new("range", "no 4 bytes at " .. i), 2) end
+    if not (i >= 1 and i + 3 <= len) then error(errors.new("range", "no 4 bytes at " .. i), 2) end
     local p = R.frame + (i - 1)
     return ((p[0] * 256 + p[1]) * 256 + p[2]) * 256 + p[3]
   end

@@ -5,6 +5,7 @@
 local config = require "linedancer.config"
 local handler = require "linedancer.handler"
 local lexer = require "linedancer.check.lexer"
+local sandbox = require "linedancer.sandbox"
 local source = require "linedancer.handler.source"
 local states = require "linedancer.check.states"
 local suggest = require "linedancer.suggest"
@@ -65,8 +66,13 @@ local function failed(report, message, filename)
   return report
 end
 
-local function check_handler(filename, name, report)
-  local definition, message = handler.load(filename, name)
+local function check_handler(filename, name, report, listener)
+  local definition, message
+  if listener and listener.sandbox then
+    definition, message = sandbox.open(listener)
+  else
+    definition, message = handler.load(filename, name)
+  end
   if not definition then
     failed(report, message, filename)
     return nil
@@ -80,6 +86,14 @@ function M.handler(filename, name, path)
   local report = report_of()
   handler.search(path or {})
   check_handler(filename, name, report)
+  return sorted(report)
+end
+
+--- Check the handler of LISTENER, of linedancer.config; BUNDLED as for config().
+function M.listener(listener, bundled)
+  if not listener.sandbox then return M.file(listener.file, bundled) end
+  local report = report_of()
+  check_handler(listener.file, listener.module, report, listener)
   return sorted(report)
 end
 
@@ -118,11 +132,12 @@ function M.config(filename, bundled)
   handler.search(loaded.path)
   local definitions = {}
   for i, listener in ipairs(loaded.listen) do
-    if definitions[listener.file] == nil then
-      definitions[listener.file] = check_handler(listener.file, listener.module, report) or false
+    local key = listener.file .. (listener.sandbox and " sandboxed" or "")
+    if definitions[key] == nil then
+      definitions[key] = check_handler(listener.file, listener.module, report, listener) or false
     end
-    if definitions[listener.file] then
-      check_listener(i, listener, definitions[listener.file], loaded, report)
+    if definitions[key] then
+      check_listener(i, listener, definitions[key], loaded, report)
     end
     check_tls(i, listener, loaded, report)
   end

@@ -8,7 +8,7 @@
 --              linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
 --                limits = as given, max_connections =, backlog =, tls = see linedancer.tls,
---                proxy_protocol = see linedancer.proxy_protocol }... }
+--                proxy_protocol = see linedancer.proxy_protocol, sandbox = see linedancer.sandbox }... }
 local address = require "linedancer.address"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
@@ -25,7 +25,7 @@ local function set(names)
 end
 
 local KEYS = set "workers watch retire limits listen control admin cluster path log drain"
-local LISTEN_KEYS = set "handler options limits max_connections backlog tls proxy_protocol name"
+local LISTEN_KEYS = set "handler options limits max_connections backlog tls proxy_protocol sandbox name"
 LISTEN_KEYS[1] = true
 local LIMITS = {
   turn = "seconds or 0", frame = "whole", output = "whole", connections = "whole", linger = "seconds",
@@ -89,6 +89,7 @@ local function listener(entry, path, context)
       and require("linedancer.proxy_protocol").check(entry.proxy_protocol, at(path, "proxy_protocol")),
     max_connections = entry.max_connections
       and shape.whole(entry.max_connections, 1, at(path, "max_connections")),
+    sandbox = entry.sandbox and require("linedancer.sandbox").check(entry.sandbox, at(path, "sandbox")) or nil,
     backlog = entry.backlog and shape.whole(entry.backlog, 1, at(path, "backlog")),
   }
 end

@@ -82,7 +82,7 @@ end
 --- At least one byte, at most MAX (default 65536), as a string; nil at the end.
 function conn:read_some(max)
   max = max or 65536
-  if max < 1 then error("at least one byte must be read", 2) end
+  if max ~= max or max < 1 then error("at least one byte must be read", 2) end
   local st = leaf_some(W, self[1], max, OPENS)
   if st == AGAIN then
     yield(WAIT)

@@ -26,16 +26,20 @@ end
 
 -- One load per file: listeners that share a handler share its module.
 local function definition_of(listener, loaded, space)
-  local known = loaded[listener.file]
+  local sandboxed = listener.sandbox
+  local key = sandboxed and ("%s sandboxed %s"):format(listener.file, tostring(sandboxed.connect)) or listener.file
+  local known = loaded[key]
   if known then return known end
   local definition, message
   if listener.definition then
     definition = listener.definition()
+  elseif sandboxed then
+    definition, message = require("linedancer.sandbox").load(listener)
   else
     definition, message = handler.load(listener.file, listener.module, nil, space)
   end
   if not definition then return nil, message end
-  loaded[listener.file] = definition
+  loaded[key] = definition
   loaded[#loaded + 1] = definition
   return definition
 end
@@ -83,7 +87,7 @@ end
 local function mistake_in(parts, handlers_path)
   local check = require "linedancer.check" -- here alone: a gateway that runs should not hold it
   for _, part in ipairs(parts) do
-    local found = not part.listener.definition and check.file(part.listener.file, handlers_path).errors[1]
+    local found = not part.listener.definition and check.listener(part.listener, handlers_path).errors[1]
     if found then return check.format(found, "error") end
   end
 end

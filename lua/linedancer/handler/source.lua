@@ -128,8 +128,8 @@ local function served_kind(filename)
   return served[filename:gsub("/+$", "") .. "/init.lua"] and "directory" or nil
 end
 
--- "file" for one that can be read, "directory", or nil.
-local function kind(filename)
+--- "file" for FILENAME when it can be read, "directory", or nil.
+function M.kind(filename)
   if served then return served_kind(filename) end
   local file = io.open(filename, "rb")
   if not file then return nil end
@@ -144,11 +144,11 @@ end
 
 local function resolve_path(spec, base_dir)
   local filename = M.join(base_dir, spec)
-  local found, tried = kind(filename), { filename }
+  local found, tried = M.kind(filename), { filename }
   if found == "file" then return filename end
   if found == "directory" then
     tried[1] = (filename:gsub("/+$", "")) .. "/init.lua"
-    if kind(tried[1]) == "file" then return tried[1] end
+    if M.kind(tried[1]) == "file" then return tried[1] end
   end
   not_found(spec, tried)
 end
@@ -170,7 +170,7 @@ function M.resolve(spec, base_dir, path, bundled)
   for _, dir in ipairs(dirs) do
     for _, tail in ipairs { ".lua", "/init.lua" } do
       local filename = M.join(dir, (spec:gsub("%.", "/")) .. tail)
-      if kind(filename) == "file" then return filename end
+      if M.kind(filename) == "file" then return filename end
       tried[#tried + 1] = filename
     end
   end
@@ -208,7 +208,7 @@ end
 -- ENV: true and its result, or false and a message.
 --
 -- Its submodules can be required below its own directory ("rtmp.chunk") and, as the bundled handlers do, below that
--- directory's name ("handlers.rtmp.chunk").
+-- directory's name ("handlers.rtmp.chunk"). Those of a private space are for it alone.
 function M.run(filename, name, env, space)
   local text, message = M.read(filename)
   if not text then return false, message end
@@ -216,7 +216,7 @@ function M.run(filename, name, env, space)
   chunk, message = M.compile(text, "@" .. filename, space and space.env or env)
   if not chunk then return false, message end
   local dir = root(filename, name)
-  M.search { dir, M.directory(dir) }
+  if not (space and space.private) then M.search { dir, M.directory(dir) } end
   if space then space:add(dir) end
   return M.call(chunk, name)
 end

@@ -7,6 +7,10 @@ local M = {}
 -- Functions are the config's, which is compared as a file.
 local function is_alike(a, b) return a == b or type(a) == "function" and type(b) == "function" end
 
+local LISTENER_KEYS = {
+  "handler", "file", "name", "options", "limits", "max_connections", "tls", "proxy_protocol", "sandbox",
+}
+
 local function by_address(config)
   local list = {}
   for _, listener in ipairs(config.listen) do
@@ -19,7 +23,7 @@ end
 
 local function listener_changes(was, is)
   local changed = {}
-  for _, key in ipairs { "handler", "file", "name", "options", "limits", "max_connections", "tls", "proxy_protocol" } do
+  for _, key in ipairs(LISTENER_KEYS) do
     if not shape.same(was[key], is[key], is_alike) then changed[#changed + 1] = key end
   end
   return changed

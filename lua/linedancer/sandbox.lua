@@ -1,0 +1,140 @@
+--- linedancer.sandbox: handlers that somebody else wrote.
+--
+--   { "[::]:7000", handler = "tenants/a.lua", sandbox = true }
+--   { ..., sandbox = { connect = true } }        may connect to other machines
+--
+-- Such a handler has globals of its own (sandbox/env) and can require `linedancer` and what is below its directory. It
+-- cannot reach files, processes, the FFI, bytecode, other handlers' connections, nor, by what it is given, anything
+-- that others use: connections, formats and tasks are stand-ins (sandbox/standin), and topics, counters and kept tables
+-- have the handler's name before theirs. It has no ids, names and channels, by which it would reach others.
+--
+-- In a worker that has one, the string functions of all handlers are bounded (sandbox/strings): methods of strings are
+-- the same for all. What it computes is bounded by limits.turn, what it holds by limits.memory: for both one that is
+-- greedy loses its connection.
+local environment = require "linedancer.sandbox.env"
+local formats = require "linedancer.format"
+local handler = require "linedancer.handler"
+local library = require "linedancer.sandbox.library"
+local shape = require "linedancer.shape"
+local source = require "linedancer.handler.source"
+local standin = require "linedancer.sandbox.standin"
+local strings = require "linedancer.sandbox.strings"
+
+local M = {}
+
+local TAILS = { ".lua", "/init.lua" }
+local LOADING = {} -- in place of a module that is being loaded
+local HOOKS = { "on_timer", "on_drain", "on_error", "on_close", "upgrade" }
+
+--- GIVEN, a listener's `sandbox` at PATH of its config, in one form; nil for none. Refuses what is wrong.
+function M.check(given, path)
+  if given == nil or given == false then return nil end
+  if given == true then return { connect = false } end
+  shape.known_keys(shape.typed(given, "table", path), { connect = true }, path)
+  return { connect = given.connect ~= nil and shape.typed(given.connect, "boolean", shape.at(path, "connect")) }
+end
+
+local Space = {}
+Space.__index = Space
+
+--- As of linedancer.handler.space, for source.run.
+function Space:add(dir) self.dirs[#self.dirs + 1] = dir end
+
+local function find(self, name)
+  if not name:find "^[%w_][%w_%-]*$" and not name:find "^[%w_][%w_%-%.]*[%w_%-]$" then return nil end
+  for _, dir in ipairs(self.dirs) do
+    for _, tail in ipairs(TAILS) do
+      local filename = source.join(dir, (name:gsub("%.", "/")) .. tail)
+      if source.kind(filename) == "file" then return filename end
+    end
+  end
+end
+
+local function load_module(self, name)
+  local filename = find(self, name)
+  if not filename then
+    error(("module '%s' is not available to a sandboxed handler"):format(tostring(name)), 3)
+  end
+  local text, message = source.read(filename)
+  local chunk
+  if text then chunk, message = source.compile(text, "@" .. filename, self.env) end
+  if not chunk then error(("error loading module '%s':\n\t%s"):format(name, message), 3) end
+  self.loaded[name] = LOADING
+  local ok, value = pcall(chunk, name)
+  if not ok then
+    self.loaded[name] = nil
+    error(value, 0)
+  end
+  self.loaded[name] = value == nil and true or value
+  return self.loaded[name]
+end
+
+local function require_in(self, name)
+  if type(name) ~= "string" then error("a module's name expected, got " .. type(name), 2) end
+  local known = self.loaded[name]
+  if known == LOADING then error(("loop or previous error loading module '%s'"):format(name), 2) end
+  if known ~= nil then return known end
+  return load_module(self, name)
+end
+
+-- Where the handler of LISTENER lives.
+local function new(listener)
+  local self = setmetatable({ private = true, dirs = {}, loaded = {} }, Space)
+  self.prefix = "sandbox/" .. listener.module:gsub("[^%w_%-%.]", "_") .. "/"
+  self.stand = standin.new(self.prefix)
+  self.env = environment.new(function(name) return require_in(self, name) end, listener.module)
+  self.loaded.linedancer = library.new(self, listener.sandbox)
+  for _, name in ipairs(environment.LIBRARIES) do self.loaded[name] = self.env[name] end
+  return self
+end
+
+--- The handler of LISTENER, of linedancer.config, loaded in a sandbox: its definition, for check, and its space; or nil
+-- and a message.
+function M.open(listener)
+  strings.install()
+  formats.guard(standin.plain) -- buffers are the same for all handlers
+  local space = new(listener)
+  local definition, message = handler.load(listener.file, listener.module, nil, space)
+  if not definition then return nil, message end
+  return definition, space
+end
+
+local function each(functions, wrap)
+  local wrapped = {}
+  for name, fn in pairs(functions) do wrapped[name] = wrap(fn) end
+  return wrapped
+end
+
+-- Messages come under topics that begin with the handler's name.
+local function hear(fn, stand)
+  return function(conn, from, message, topic)
+    return fn(stand:of(conn), type(from) == "string" and from or nil, message, stand:topic(topic))
+  end
+end
+
+--- DEFINITION, of open(), as linedancer.machine can have it: its functions see stand-ins.
+function M.wrap(definition, space)
+  local stand, wrapped = space.stand, {}
+  local function wrap(fn)
+    return function(conn, ...) return fn(stand:of(conn), ...) end
+  end
+  for key, value in pairs(definition) do wrapped[key] = value end
+  wrapped.states, wrapped.enter = each(definition.states, wrap), each(definition.enter, wrap)
+  for _, hook in ipairs(HOOKS) do wrapped[hook] = definition[hook] and wrap(definition[hook]) end
+  local on_message = definition.on_message
+  if type(on_message) == "table" then
+    wrapped.on_message = each(on_message, function(fn) return hear(fn, stand) end)
+  elseif on_message then
+    wrapped.on_message = hear(on_message, stand)
+  end
+  return wrapped
+end
+
+--- Both.
+function M.load(listener)
+  local definition, space = M.open(listener)
+  if not definition then return nil, space end
+  return M.wrap(definition, space)
+end
+
+return M
