@@ -338,7 +338,8 @@ void ld_conn_queue(struct ld_conn *c)
 
 static bool over_output_limit(const struct ld_conn *c)
 {
-    return c->out && c->out->bytes > c->profile->output_limit;
+    return c->out && (c->out->bytes > c->profile->output_limit ||
+                      (c->pool->starved && c->out->bytes > LD_HIGH_WATER));
 }
 
 /* Above its limit a handler that goes on writing adds no more, nor later: what

@@ -63,6 +63,7 @@ struct ld_pool {
     const struct ld_log *log;
     struct ld_hooks hooks;
     struct ld_conn *running;   /* whose coroutine runs now, or NULL */
+    bool starved;              /* memory is scarce: little is buffered */
     bool in_hook;              /* and what runs may not wait */
     int64_t reader;            /* handle of `running` outside hooks, or 0 */
     struct ld_conn *elsewhere; /* which `running` awaits, if not itself */

@@ -9,7 +9,8 @@ enum {
     GRAIN = 16,
     SMALL_MAX = 1024,
     CLASSES = SMALL_MAX / GRAIN + 1,
-    SLAB_SIZE = 65536
+    SLAB_SIZE = 65536,
+    LITTLE = 65536 /* bytes that a turn may take beyond the limit */
 };
 
 /* A free block, and the head of a slab. */
@@ -22,6 +23,10 @@ struct ld_alloc {
     uint8_t *fresh;              /* the unused rest of the newest slab */
     size_t fresh_size;
     struct link *slabs;
+    size_t used, limit; /* bytes; no limit: 0 */
+    size_t base;        /* used when Lua began to run */
+    void (*over)(void);
+    bool enforced, exceeded;
 };
 
 struct ld_alloc *ld_alloc_new(void)
@@ -38,6 +43,44 @@ void ld_alloc_free(struct ld_alloc *a)
         free(slab);
     }
     free(a);
+}
+
+size_t ld_alloc_used(const struct ld_alloc *a)
+{
+    return a->used;
+}
+
+void ld_alloc_limit(struct ld_alloc *a, size_t bytes, void (*over)(void))
+{
+    a->limit = bytes;
+    a->over = over;
+}
+
+void ld_alloc_begin(struct ld_alloc *a)
+{
+    a->base = a->used;
+    a->enforced = a->limit > 0;
+    a->exceeded = false;
+}
+
+bool ld_alloc_end(struct ld_alloc *a)
+{
+    a->enforced = false;
+    return a->exceeded;
+}
+
+/* May MORE bytes be given out? */
+static bool admits(struct ld_alloc *a, size_t more)
+{
+    size_t used = a->used + more;
+
+    if (!a->enforced || used <= a->limit ||
+        (used <= a->limit + a->limit / 8 && used <= a->base + LITTLE))
+        return true;
+    if (!a->exceeded)
+        a->over();
+    a->exceeded = true;
+    return used <= 2 * a->limit;
 }
 
 static size_t class_of(size_t size)
@@ -114,10 +157,21 @@ static void *resize(struct ld_alloc *a, void *block, size_t old_size,
 
 void *ld_alloc_block(void *ud, void *block, size_t old_size, size_t size)
 {
+    struct ld_alloc *a = ud;
+    void *given;
+
+    if (!block)
+        old_size = 0; /* else what kind of object it is for */
     if (size == 0) {
         if (block)
-            put(ud, block, old_size);
+            put(a, block, old_size);
+        a->used -= old_size;
         return NULL;
     }
-    return block ? resize(ud, block, old_size, size) : get(ud, size);
+    if (size > old_size && !admits(a, size - old_size))
+        return NULL;
+    given = block ? resize(a, block, old_size, size) : get(a, size);
+    if (given)
+        a->used += size - old_size;
+    return given;
 }

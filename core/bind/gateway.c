@@ -2,6 +2,7 @@
  * state with the modules of lua/linedancer built in.
  */
 #include "gateway.h"
+#include "budget.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -107,6 +108,7 @@ static int open_state(lua_State *L)
     lua_gc(L, LUA_GCSETSTEPMUL, GC_STEP_MULTIPLIER);
     g->vm = ld_vm_open(L, g->worker, &g->log);
     g->vm->gateway = g;
+    g->vm->alloc = g->alloc;
     remember_role(g, L);
     preload_modules(L);
     return luaL_dostring(L, "require('linedancer.traversal').install()")
@@ -363,6 +365,8 @@ API void ld_gateway_free(struct ld_gateway *g)
         return;
     if (g->loop)
         ev_timer_stop(g->loop, &g->drain);
+    if (g->vm)
+        ld_budget_stop(g->vm);
     if (g->L)
         lua_close(g->L);
     ld_bus_free(g->role.bus);

@@ -150,6 +150,8 @@ static enum ld_status may_add(struct ld_vm *vm, const struct ld_lua_buffer *b,
         return LD_BUSY;
     if (b->chain->bytes + n > b->max)
         return LD_LIMIT;
+    if (vm->pool->starved && b->chain->bytes + n > LD_HIGH_WATER)
+        return LD_NOMEM;
     if (n > b->chain->room)
         vm->external += n;
     return LD_OK;

@@ -10,6 +10,7 @@
 
 #include "../linedancer.h"
 #include "../plan.h"
+#include "budget.h"
 #include "gateway.h"
 #include "lib_core.h"
 #include "vm.h"
@@ -24,10 +25,11 @@ struct ld_vm *ld_gateway_vm(lua_State *L)
     return vm;
 }
 
-/* From the first limit on, there is a watchdog; L may be any coroutine. */
-static void limit_turns(lua_State *L, double seconds)
+/* From the first limit on, also that of MEMORY, there is a watchdog; L may be
+ * any coroutine. */
+static void limit_turns(lua_State *L, double seconds, double memory)
 {
-    if (seconds > 0 && ld_gateway_role(L)->watchdog)
+    if ((seconds > 0 || memory > 0) && ld_gateway_role(L)->watchdog)
         ld_watchdog_start(ld_gateway_vm(L)->L);
     ld_watchdog_limit(seconds);
 }
@@ -39,23 +41,25 @@ static int l_extend_turn(lua_State *L)
     return 0;
 }
 
-/* core.heed(drain, connections, turn): the limits of core.run() change, and new
- * ports accept. */
+/* core.heed(drain, connections, turn, memory): the limits of core.run() change,
+ * and new ports accept. */
 static int l_heed(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);
 
     vm->drain_seconds = luaL_checknumber(L, 1);
     vm->max_accepted = (uint32_t)luaL_checknumber(L, 2);
-    limit_turns(L, luaL_optnumber(L, 3, 0));
+    limit_turns(L, luaL_optnumber(L, 3, 0), luaL_optnumber(L, 4, 0));
+    ld_budget_limit(vm, luaL_optnumber(L, 4, 0));
     ld_gateway_heed_ports(vm);
     return 0;
 }
 
-/* core.run(drain, connections, turn): accept at most CONNECTIONS at a time and
+/* core.run(drain, connections, turn, memory): accept at most CONNECTIONS at a
+ * time and
  * serve until the gateway is stopped; DRAIN is how many seconds connections
  * then have to finish, TURN how long Lua may compute without waiting (0: for
- * ever). */
+ * ever), MEMORY how many bytes may be used (0: any number). */
 static int l_run(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);

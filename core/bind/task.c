@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "task_parts.h"
 #include "watchdog.h"
 
@@ -53,6 +54,7 @@ static void pace_gc(struct ld_vm *vm)
         return;
     lua_gc(vm->L, LUA_GCSTEP, (int)(vm->external / EXTERNAL_RATE));
     vm->external = 0;
+    ld_budget_check(vm);
 }
 
 /* Would an error raised in CO be caught there?  If not, it need not run. */
@@ -115,7 +117,9 @@ int ld_task_call(lua_State *L, int nargs)
     int r;
 
     ld_watchdog_begin(NULL);
+    ld_budget_begin(ld_vm_of(L));
     r = lua_pcall(L, nargs, LUA_MULTRET, 0);
+    ld_budget_end(ld_vm_of(L));
     ld_watchdog_end(L);
     return r;
 }
@@ -250,7 +254,7 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
 {
     lua_State *co = c->owner;
     struct ld_conn *outer = vm->pool->running;
-    bool in_hook = vm->pool->in_hook, stopped;
+    bool in_hook = vm->pool->in_hook, stopped, spent;
     int r;
 
     c->epoch++;
@@ -259,11 +263,17 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
     vm->pool->elsewhere = NULL;
     ld_pool_run(vm->pool, c, false);
     ld_watchdog_begin(co);
+    ld_budget_begin(vm);
     r = lua_resume(co, nargs);
+    spent = ld_budget_end(vm);
     stopped = ld_watchdog_end(vm->L);
     ld_pool_run(vm->pool, outer, in_hook);
     pace_gc(vm);
-    if (stopped) {
+    if (spent) { /* whatever it made of that */
+        lua_pushliteral(co, LD_BUDGET_SPENT);
+        raised(vm, c, co);
+        ld_budget_settle(vm);
+    } else if (stopped) {
         lua_pushliteral(co, LD_WATCHDOG_STOPPED);
         raised(vm, c, co);
     } else if (r == 0) {

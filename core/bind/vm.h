@@ -72,6 +72,7 @@ struct ld_bus_ops {
 };
 
 struct ld_gateway;
+struct ld_alloc;
 
 struct ld_vm {
     lua_State *L;
@@ -96,6 +97,11 @@ struct ld_vm {
     struct ld_port **ports; /* lib_port.c */
     uint32_t port_count;
     struct ld_handshakes handshakes;
+    struct ld_alloc *alloc; /* of L; NULL in a plain luajit */
+    double memory_limit;    /* bytes; 0: none; see budget.h */
+    uint32_t ended_for_memory;
+    bool memory_due; /* garbage is to be collected */
+    ev_timer memory_tick;
     uint32_t accepted, max_accepted; /* connections on all listeners */
     bool keeps[LD_WORKERS_MAX];      /* slots whose sockets it watches too */
     struct ld_given *given;          /* sockets that came since the start */

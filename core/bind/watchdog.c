@@ -25,7 +25,8 @@ static struct {
     volatile sig_atomic_t limit, ticks; /* of this turn; limit 0: none */
     volatile sig_atomic_t armed;
     int turn; /* what a turn's limit is */
-    bool suspended, raised, without_jit;
+    bool running, suspended, raised, without_jit;
+    const char *why;
 } dog;
 
 static void disarm(lua_State *L)
@@ -88,7 +89,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     else
         disarm(L);
     dog.raised = true;
-    luaL_error(L, LD_WATCHDOG_STOPPED);
+    luaL_error(L, "%s", dog.why);
 }
 
 static void on_tick(int number)
@@ -145,8 +146,23 @@ void ld_watchdog_extend(double seconds)
         dog.limit = ticks_in(seconds);
 }
 
+void ld_watchdog_strike(const char *why)
+{
+    if (!dog.L || !dog.running)
+        return;
+    dog.why = why;
+    if (dog.limit == 0)
+        dog.limit = 1;
+    dog.ticks = dog.limit;
+    dog.profiler.sa_handler(SIGPROF); /* compiled code is to look */
+    dog.armed = 1;
+    lua_sethook(dog.L, on_hook, LUA_MASKCOUNT, 1);
+}
+
 void ld_watchdog_begin(lua_State *co)
 {
+    dog.running = true;
+    dog.why = LD_WATCHDOG_STOPPED;
     dog.co = co;
     dog.ticks = 0;
     dog.limit = dog.L ? dog.turn : 0;
@@ -156,6 +172,7 @@ bool ld_watchdog_end(lua_State *L)
 {
     bool suspended = dog.suspended;
 
+    dog.running = false;
     dog.limit = 0;
     if (dog.armed)
         disarm(L);

@@ -29,6 +29,10 @@ void ld_watchdog_stop(void);
 /* How many seconds a turn may have from now on; 0: any. */
 void ld_watchdog_limit(double seconds);
 
+/* Stop what runs now, as if its time were up, for the reason WHY, a constant.
+ * From anywhere, but not for each byte. */
+void ld_watchdog_strike(const char *why);
+
 /* The turn that is under way may take SECONDS; if it has a limit at all. */
 void ld_watchdog_extend(double seconds);
 

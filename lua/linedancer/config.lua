@@ -29,12 +29,12 @@ local LISTEN_KEYS = set "handler options limits max_connections backlog tls prox
 LISTEN_KEYS[1] = true
 local LIMITS = {
   turn = "seconds or 0", frame = "whole", output = "whole", connections = "whole", linger = "seconds",
-  mailbox = "whole", heartbeat = "seconds",
+  mailbox = "whole", heartbeat = "seconds", memory = "memory or 0",
 }
 local LISTEN_LIMITS = { frame = "whole", output = "whole", linger = "seconds", mailbox = "whole" }
 local DEFAULT_LIMITS = {
   turn = 0.1, frame = 2^20, output = 2^20, connections = 10000, linger = 5, mailbox = 1000,
-  heartbeat = 10,
+  heartbeat = 10, memory = 2^31,
 }
 local MOST_WORKERS = 256
 local LEAST_HEARTBEAT = 0.1 -- seconds

@@ -56,6 +56,9 @@ local PINNED = "attempt to yield across C%-call boundary"
 -- What the watchdog says; see core/bind/watchdog.h.
 local STOPPED = "computed for too long without waiting"
 
+-- What is raised where there is no more memory; see core/bind/budget.h.
+local SPENT = "more memory is used than limits.memory allows"
+
 -- X, which anybody may have raised, as text.
 local function text_of(x)
   local ok, text = pcall(tostring, x)
@@ -67,12 +70,19 @@ local function text_of(x)
   return text
 end
 
---- Any error value as an error object; a foreign one gets the code "error", and what the watchdog raised "limit".
+--- Any error value as an error object; a foreign one gets the code "error", and what the watchdog raised, or was raised
+-- for want of memory, "limit".
 function M.wrap(x, conn, traceback)
   if M.is(x) then return x end
   local text = text_of(x)
-  local code = text:find(STOPPED, 1, true) and "limit" or "error"
-  if code == "limit" then text = STOPPED .. " (limits.turn)" end
+  local code = "error"
+  if text:find(STOPPED, 1, true) then
+    code, text = "limit", STOPPED .. " (limits.turn)"
+  elseif text:find(SPENT, 1, true) then
+    code = "limit"
+  end
+  -- Addresses are nobody's business, least of all a handler's that is not trusted.
+  traceback = traceback and traceback:gsub(" at 0x%x+", "")
   return M.new(code, text, conn, { traceback = traceback })
 end
 

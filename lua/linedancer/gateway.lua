@@ -46,7 +46,8 @@ end
 
 -- What core.run() takes for CONFIG; DRAIN instead of its own.
 local function terms_of(config, drain)
-  return drain or config.drain or 30, ports.share(config.limits.connections), config.limits.turn or 0
+  return drain or config.drain or 30, ports.share(config.limits.connections), config.limits.turn or 0,
+    config.limits.memory or 0
 end
 
 local function prepare(config, space, version)

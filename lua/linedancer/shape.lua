@@ -81,13 +81,19 @@ function M.known_keys(value, known, path)
   M.refuse("unknown key '%s'%s", M.at(path, key), suggest.hint(key, suggest.keys(known)))
 end
 
+local LEAST_MEMORY = 2 ^ 24 -- bytes: what there is without any connection, and some room
+
 local CHECKS = {
   whole = function(value, path) return M.whole(value, 1, path) end,
   seconds = M.positive,
   ["seconds or 0"] = M.seconds,
+  ["memory or 0"] = function(value, path)
+    if value == 0 then return 0 end
+    return M.whole(value, LEAST_MEMORY, path)
+  end,
 }
 
---- LIMITS, whose names and kinds are KINDS: "whole", "seconds" or "seconds or 0".
+--- LIMITS, whose names and kinds are KINDS: "whole", "seconds", "seconds or 0" or "memory or 0".
 function M.limits(limits, kinds, path)
   M.typed(limits, "table", path)
   M.known_keys(limits, kinds, path)

@@ -83,7 +83,9 @@ gather.on("loglevel", function(args)
   return true
 end)
 
-local SET = { ["limits.connections"] = "connections", ["limits.turn"] = "turn" }
+local SET = {
+  ["limits.connections"] = "connections", ["limits.turn"] = "turn", ["limits.memory"] = "memory",
+}
 
 gather.on("set", function(args)
   local _, config = gateway.current()
@@ -94,7 +96,7 @@ gather.on("set", function(args)
   elseif SET[args.name] then
     config.limits[SET[args.name]] = number
   else
-    local known = "'limits.connections', 'limits.turn' and 'drain' can"
+    local known = "'limits.connections', 'limits.turn', 'limits.memory' and 'drain' can"
     return nil, ("'%s' cannot be set while the gateway runs; %s"):format(args.name, known)
   end
   gateway.heed()
