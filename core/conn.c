@@ -4,7 +4,9 @@
  * write of all that it wrote.  `wait` says what the handler awaits; while its
  * coroutine runs it is LD_WAIT_NONE.
  */
-#include "conn.h"
+#include "conn_parts.h"
+
+#include <math.h>
 
 #include "channel.h"
 #include "sock.h"
@@ -98,6 +100,8 @@ static enum ld_status written_in_part(struct ld_conn *c, enum ld_status st,
     }
     ld_chain_consume(c->out, put);
     c->blocked = true;
+    if (c->profile->stall < HUGE_VAL && (put > 0 || !c->stalling))
+        ld_conn_stalled(c);
     if (c->depended && c->out->bytes <= LD_LOW_WATER)
         ld_conn_tell_dependents(c);
     return LD_AGAIN;
@@ -106,6 +110,7 @@ static enum ld_status written_in_part(struct ld_conn *c, enum ld_status st,
 /* All output has left. */
 static void drained(struct ld_conn *c)
 {
+    c->stalling = false;
     if (c->shut)
         c->link.transport->shutdown(&c->link);
     if (c->depended)
@@ -144,7 +149,7 @@ INLINED enum ld_status write_out(struct ld_conn *c)
         return written_in_part(c, st, put);
     c->out = NULL;
     ld_pool_return_chain(c->pool, q);
-    if (c->shut || c->depended)
+    if (c->shut | c->depended | c->stalling)
         drained(c);
     return flush_link(c);
 }
@@ -238,6 +243,8 @@ void ld_conn_run(struct ld_conn *c, enum ld_status st)
 
 bool ld_conn_wants_input(const struct ld_conn *c)
 {
+    if (c->throttled)
+        return false;
     if (c->wait == LD_WAIT_NONE)
         return ld_conn_unread(c) < READ_AHEAD_MAX && !c->doom;
     return c->wait != LD_WAIT_FLUSH && c->wait != LD_WAIT_ROOM && !c->held;
@@ -258,6 +265,8 @@ INLINED enum ld_status receive(struct ld_conn *c)
         st = ld_link_read(&c->link, c->in->data + c->end, c->in->size - c->end,
                           &got);
         c->end += (uint32_t)got;
+        if (c->metered)
+            ld_conn_charge(c, got);
     }
     if (!st)
         c->heard = c->pool->now;

@@ -23,6 +23,7 @@
  * conn_relay.c what goes from one connection to another
  * conn_splice.c  the same without a copy, when there is much
  * conn_drain.c who waits for another's output to drain
+ * conn_meter.c  how much its source may send
  * conn_secure.c  another transport over the same socket
  * conn_end.c   flush, lingering close, release
  */
@@ -34,6 +35,7 @@
 #include "chain.h"
 #include "pool.h"
 #include "proxy.h"
+#include "source.h"
 #include "transport.h"
 
 enum ld_phase {
@@ -99,6 +101,8 @@ struct ld_profile {
     uint32_t frame_limit;  /* bytes of one frame */
     uint32_t output_limit; /* bytes queued at most */
     double linger;         /* seconds to flush at the end */
+    double lifetime;       /* seconds from its beginning on; HUGE_VAL: any */
+    double stall;          /* seconds without a byte taken, the same */
     uint32_t state_count;
     const struct ld_timeouts *timeouts; /* by state */
 };
@@ -125,6 +129,14 @@ struct ld_dependent {
     bool parked; /* its coroutine is; else it relays to the connection */
 };
 
+/* Where a connection is counted. */
+struct ld_meter {
+    struct ld_source *source; /* NULL: nowhere */
+    struct ld_timer timer;    /* until its source may send again */
+    struct ld_pool *pool;
+    int64_t handle;
+};
+
 /* What few connections have, made on use. */
 struct ld_extra {
     struct ld_timeouts *override; /* by state; NULL: the profile's */
@@ -134,6 +146,8 @@ struct ld_extra {
     struct ld_conn *children, *sibling, **sibling_of;
     struct ld_dependent *dependents;
     uint32_t dependent_count, dependent_cap;
+    struct ld_meter meter;
+    double stalled; /* since when its peer takes nothing, if `stalling` */
 };
 
 struct ld_conn {
@@ -184,6 +198,9 @@ struct ld_conn {
     bool stray : 1;             /* tell of what comes to no reader */
     bool entangled : 1;         /* has things to be released at its end */
     bool follows : 1;           /* a channel */
+    bool stalling : 1;          /* extra->stalled is set */
+    bool metered : 1;           /* extra->meter has a source */
+    bool throttled : 1;         /* which has sent too much */
     bool quick_ack : 1;         /* acknowledge input at the end of each turn */
 };
 
@@ -378,7 +395,13 @@ enum ld_status ld_conn_rehouse(struct ld_conn *c,
 
 /* Does C wait for the first byte of a frame, and has its coroutine read and
  * written nothing since it entered the state? */
+/* Which of C's deadlines has passed: "stall", "lifetime", "total" or "idle". */
+const char *ld_conn_late(const struct ld_conn *c);
+
 bool ld_conn_is_fresh(const struct ld_conn *c);
+
+/* Which of C's deadlines has passed: "stall", "lifetime", "total", "idle". */
+const char *ld_conn_late(const struct ld_conn *c);
 
 /* Override a state's timeouts for this connection. */
 enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
@@ -393,6 +416,10 @@ void ld_conn_shutdown(struct ld_conn *c);
  * LD_CLOSED: it has ended. */
 enum ld_status ld_conn_detach(struct ld_conn *c, int *fd);
 
+/* What C reads is counted as SOURCE's, which C leaves at its end.  LD_NOMEM: it
+ * is the caller's. */
+enum ld_status ld_conn_meter(struct ld_conn *c, struct ld_source *source);
+
 /* C goes on over LINK, which it takes over. */
 void ld_conn_attach(struct ld_conn *c, struct ld_link link);
 
@@ -403,28 +430,5 @@ void ld_conn_doom(struct ld_conn *c, enum ld_status st, bool reset);
 /* The handler is done with C: flush for at most the profile's linger, close
  * in the way that does not destroy what was sent, then ld_hooks.closed. */
 void ld_conn_finish(struct ld_conn *c);
-
-/* For the files of conn.c only. */
-enum ld_status ld_conn_try_wait(struct ld_conn *c);
-enum ld_status ld_conn_write_out(struct ld_conn *c);
-void ld_conn_end_ready(struct ld_conn *c, int events);
-void ld_conn_end_timeout(struct ld_conn *c);
-enum ld_status ld_conn_depend(struct ld_conn *c, int64_t handle, bool parked);
-void ld_conn_tell_dependents(struct ld_conn *c);
-void ld_conn_drop_wait(struct ld_conn *c);
-void ld_conn_tell_reader(struct ld_conn *c);
-bool ld_conn_is_read(struct ld_conn *c);
-void ld_conn_queue(struct ld_conn *c);
-void ld_conn_settle(struct ld_conn *c);
-void ld_conn_watch(struct ld_conn *c);
-void ld_conn_run(struct ld_conn *c, enum ld_status st);
-bool ld_conn_attend(struct ld_conn *c);
-void ld_conn_leave_family(struct ld_conn *c);
-void ld_conn_deadline(struct ld_timer *t, double now);
-bool ld_conn_wants_input(const struct ld_conn *c);
-enum ld_status ld_conn_stow(struct ld_conn *c);
-enum ld_status ld_conn_prepare_input(struct ld_conn *c);
-bool ld_conn_receives_past(struct ld_conn *c);
-enum ld_status ld_conn_receive_past(struct ld_conn *c);
 
 #endif

@@ -113,6 +113,8 @@ static enum ld_status receive_into(struct ld_conn *c)
     if (!st) {
         ld_chain_commit(into, got);
         c->await->left -= got;
+        if (c->metered)
+            ld_conn_charge(c, got);
     }
     return st;
 }

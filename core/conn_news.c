@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "conn.h"
+#include "conn_parts.h"
 
 struct ld_extra *ld_conn_extra(struct ld_conn *c)
 {
@@ -74,6 +74,8 @@ void ld_conn_leave_family(struct ld_conn *c)
 
     if (!x)
         return;
+    if (x->meter.source)
+        ld_conn_unmeter(c);
     leave_parent(x);
     while (x->children)
         leave_parent(x->children->extra);

@@ -2,7 +2,7 @@
 #ifndef LD_CONN_READ_H
 #define LD_CONN_READ_H
 
-#include "conn.h"
+#include "conn_parts.h"
 
 static inline const uint8_t *ld_conn_input(const struct ld_conn *c)
 {

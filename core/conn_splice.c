@@ -126,5 +126,7 @@ enum ld_status ld_conn_splice(struct ld_conn *c)
         ld_conn_doom(to, st, true);
     }
     ld_conn_moved(c, (uint64_t)n);
+    if (c->metered)
+        ld_conn_charge(c, (uint64_t)n);
     return LD_OK;
 }

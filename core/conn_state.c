@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conn.h"
+#include "conn_parts.h"
 
 static const struct ld_timeouts *timeouts_of(const struct ld_conn *c)
 {
@@ -16,19 +16,48 @@ static double deadline(const struct ld_conn *c)
     const struct ld_timeouts *t = timeouts_of(c);
     double since = c->heard > c->entered ? c->heard : c->entered;
     double total = c->entered + t->total, idle = since + t->idle;
+    double at = total < idle ? total : idle;
+    double life = c->began + c->profile->lifetime;
 
-    return total < idle ? total : idle;
+    if (c->stalling && c->extra->stalled + c->profile->stall < at)
+        at = c->extra->stalled + c->profile->stall;
+    return life < at ? life : at;
 }
 
 /* The timer is only ever moved earlier here; when it fires too early it is
  * set again.  So bytes and transitions cost no heap operation. */
-static void arm(struct ld_conn *c)
+void ld_conn_arm(struct ld_conn *c)
 {
     struct ld_timers *timers = &c->pool->timers;
     double at = deadline(c);
 
     if (at < ld_timer_at(timers, &c->timer))
         ld_timer_set(timers, &c->timer, at);
+}
+
+/* The peer takes no more now; it may have taken some. */
+void ld_conn_stalled(struct ld_conn *c)
+{
+    struct ld_extra *x = ld_conn_extra(c);
+
+    if (!x || c->phase != LD_PHASE_OPEN || c->passive)
+        return;
+    x->stalled = c->pool->now;
+    c->stalling = true;
+    if (c->state != LD_NO_STATE)
+        ld_conn_arm(c);
+}
+
+const char *ld_conn_late(const struct ld_conn *c)
+{
+    const struct ld_timeouts *t = timeouts_of(c);
+    double now = c->pool->now;
+
+    if (c->stalling && c->extra->stalled + c->profile->stall <= now)
+        return "stall";
+    if (c->began + c->profile->lifetime <= now)
+        return "lifetime";
+    return c->entered + t->total <= now ? "total" : "idle";
 }
 
 void ld_conn_deadline(struct ld_timer *t, double now)
@@ -41,7 +70,7 @@ void ld_conn_deadline(struct ld_timer *t, double now)
         return;
     }
     if (deadline(c) > now) {
-        arm(c);
+        ld_conn_arm(c);
         return;
     }
     c->doom = LD_TIMEOUT;
@@ -65,7 +94,7 @@ enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state)
     if (c->state != state || c->entered != now || !c->timer.index) {
         c->state = (uint16_t)state;
         c->entered = now;
-        arm(c);
+        ld_conn_arm(c);
     }
     if ((!ld_conn_over_high_water(c) && !(c->news & LD_NEWS_MAIL)) ||
         c->pool->running != c || ld_conn_is_read(c))
@@ -94,7 +123,7 @@ enum ld_status ld_conn_timeout(struct ld_conn *c, uint32_t state,
     }
     extra->override[state] = t;
     if (state == c->state)
-        arm(c);
+        ld_conn_arm(c);
     return LD_OK;
 }
 

@@ -186,7 +186,7 @@ static enum ld_status prepare(struct ld_handshake *h,
 enum ld_status ld_handshake_begin(struct ld_handshakes *all,
                                   struct ev_loop *loop,
                                   const struct ld_handshake_terms *terms,
-                                  int fd, const struct sockaddr_storage *peer,
+                                  int fd, const struct ld_visitor *who,
                                   ld_handshake_fn done, void *ctx)
 {
     struct ld_handshake *h = calloc(1, sizeof(*h));
@@ -202,8 +202,8 @@ enum ld_status ld_handshake_begin(struct ld_handshakes *all,
         release(h);
         return LD_NOMEM;
     }
-    if (peer)
-        h->who.peer = *peer;
+    if (who)
+        h->who = *who;
     ev_io_init(&h->io, on_ready, fd, first ? EV_READ | EV_WRITE : EV_READ);
     ev_timer_init(&h->deadline, on_deadline, terms->seconds, 0);
     h->io.data = h->deadline.data = h;

@@ -22,10 +22,12 @@ struct ld_handshake_terms {
     double seconds;             /* until it must be done */
 };
 
-/* The other end.  ORIGIN, of who is proxied, is the callee's; else NULL. */
+/* The other end.  ORIGIN, of who is proxied, is the callee's; else NULL.  TAG
+ * is whatever who began gave. */
 struct ld_visitor {
     struct sockaddr_storage peer;
     struct ld_origin *origin;
+    void *tag;
 };
 
 /* The handshake is over.  ST is LD_OK, and LINK is taken over; or it failed,
@@ -40,12 +42,11 @@ struct ld_handshakes {
 };
 
 /* Begin one over FD, which is taken over; DONE(ctx) is called from the loop,
- * once.  PEER, as in ld_accept_fn, may be NULL.  LD_NOMEM: FD is the caller's.
- */
+ * once.  WHO, its peer and tag, may be NULL.  LD_NOMEM: FD is the caller's. */
 enum ld_status ld_handshake_begin(struct ld_handshakes *all,
                                   struct ev_loop *loop,
                                   const struct ld_handshake_terms *terms,
-                                  int fd, const struct sockaddr_storage *peer,
+                                  int fd, const struct ld_visitor *who,
                                   ld_handshake_fn done, void *ctx);
 
 /* End those whose DONE has CTX (NULL: all), without calling it. */

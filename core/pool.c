@@ -92,6 +92,7 @@ void ld_pool_free(struct ld_pool *pool)
     for (uint32_t i = 0; i < pool->page_count; i++)
         free(pool->pages[i]);
     free(pool->pages);
+    ld_sources_free(pool->sources);
     ld_timers_free(&pool->timers);
     ld_timers_free(&pool->alarms);
     free(pool->dirty.handles);

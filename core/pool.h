@@ -74,6 +74,8 @@ struct ld_pool {
     struct ld_timers alarms; /* the exact ones, by ld_pool_clock() */
     struct ld_queue dirty;   /* written, ended or woken by others */
     struct ld_channels channels;
+    struct ld_sources *sources; /* the owner's; or NULL */
+    uint64_t throttled;         /* counts for how often a source had to wait */
     struct ld_conn **pages;
     uint32_t page_count;
     uint32_t free_slots; /* head of the list; UINT32_MAX: empty */

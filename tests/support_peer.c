@@ -61,6 +61,8 @@ void rig_init(struct rig *r)
     for (int i = 0; i < 2; i++)
         r->timeouts[i] = (struct ld_timeouts){HUGE_VAL, HUGE_VAL};
     r->profile = (struct ld_profile){.frame_limit = 1 << 16,
+                                     .lifetime = HUGE_VAL,
+                                     .stall = HUGE_VAL,
                                      .output_limit = 1 << 20,
                                      .linger = 5,
                                      .state_count = 2,

@@ -14,6 +14,8 @@ static struct ev_loop *loop;
 static struct ld_worker *worker;
 static struct ld_timeouts never = {HUGE_VAL, HUGE_VAL};
 static struct ld_profile profile = {.frame_limit = 1 << 16,
+                                    .lifetime = HUGE_VAL,
+                                    .stall = HUGE_VAL,
                                     .output_limit = 1 << 30,
                                     .linger = 60,
                                     .state_count = 1,

@@ -197,8 +197,31 @@ static struct ld_timeouts *read_timeouts(lua_State *L, int t, uint32_t *count)
     return timeouts;
 }
 
-/* core.machine{ class=, timeouts={ {idle=,total=}... by state }, frame=,
- * output=, linger=, watches_end= } -> lightuserdata, good for the VM's life */
+/* What the table at T limits: frame=, output=, in bytes; linger=, lifetime=,
+ * stall=, in seconds. */
+static void read_limits(lua_State *L, int t, struct ld_profile *p)
+{
+    p->frame_limit = (uint32_t)ld_lib_number(L, t, "frame", 1 << 20);
+    p->output_limit = (uint32_t)ld_lib_number(L, t, "output", 1 << 20);
+    p->linger = ld_lib_number(L, t, "linger", 5);
+    p->lifetime = ld_lib_number(L, t, "lifetime", HUGE_VAL);
+    p->stall = ld_lib_number(L, t, "stall", HUGE_VAL);
+}
+
+/* core.limit(machine, limits): they hold from now on, for what is there, too;
+ * deadlines from when they are next looked at. */
+static int l_limit(lua_State *L)
+{
+    struct ld_machine *m = lua_touserdata(L, 1);
+
+    luaL_argcheck(L, m, 1, "machine expected");
+    luaL_checktype(L, 2, LUA_TTABLE);
+    read_limits(L, 2, &m->profile);
+    return 0;
+}
+
+/* core.machine{ class=, timeouts={ {idle=,total=}... by state }, limits as of
+ * core.limit(), watches_end= } -> lightuserdata, good for the VM's life */
 static int l_machine(lua_State *L)
 {
     struct ld_vm *vm = ld_vm_of(L);
@@ -213,9 +236,7 @@ static int l_machine(lua_State *L)
         return luaL_error(L, "out of memory");
     m->profile.timeouts = read_timeouts(L, lua_gettop(L), &count);
     m->profile.state_count = count;
-    m->profile.frame_limit = (uint32_t)ld_lib_number(L, 1, "frame", 1 << 20);
-    m->profile.output_limit = (uint32_t)ld_lib_number(L, 1, "output", 1 << 20);
-    m->profile.linger = ld_lib_number(L, 1, "linger", 5);
+    read_limits(L, 1, &m->profile);
     lua_getfield(L, 1, "watches_end");
     m->watches_end = lua_toboolean(L, -1);
     lua_getfield(L, 1, "class");
@@ -280,6 +301,7 @@ static const luaL_Reg core[] = {{"boot", l_boot},
                                 {"tokens", l_tokens},
                                 {"format", l_format},
                                 {"machine", l_machine},
+                                {"limit", l_limit},
                                 {"log", l_log},
                                 {"logs", l_logs},
                                 {"log_level", l_log_level},
@@ -308,6 +330,7 @@ __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
     ld_lib_secure(L);
     ld_lib_address(L);
     ld_lib_pattern(L);
+    ld_lib_limits(L);
     ld_lib_world(L);
     lua_pushlightuserdata(L, &vm->api);
     lua_setfield(L, -2, "api");

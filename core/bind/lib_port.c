@@ -241,7 +241,7 @@ static int l_unlisten(lua_State *L)
 void ld_gateway_heed_ports(struct ld_vm *vm)
 {
     for (uint32_t i = 0; !vm->stopping && i < vm->port_count; i++) {
-        vm->ports[i]->paused = ld_port_is_full(vm->ports[i]);
+        ld_port_look(vm->ports[i]);
         ld_port_heed(vm->ports[i]);
     }
 }

@@ -30,6 +30,9 @@ struct ld_port {
 
 bool ld_port_is_full(const struct ld_port *port);
 
+/* Has it changed whether PORT is full?  If so, it is paused or not. */
+bool ld_port_look(struct ld_port *port);
+
 /* Accept on what is to be watched, unless PORT is full. */
 void ld_port_heed(struct ld_port *port);
 

@@ -103,8 +103,11 @@ struct ld_vm {
     bool memory_due; /* garbage is to be collected */
     ev_timer memory_tick;
     uint32_t accepted, max_accepted; /* connections on all listeners */
-    bool keeps[LD_WORKERS_MAX];      /* slots whose sockets it watches too */
-    struct ld_given *given;          /* sockets that came since the start */
+    uint32_t refused[LD_SOURCE_RATE + 1], failed_handshakes;
+    uint32_t times_full;                /* how often accepting had to pause */
+    double refusal_told, fullness_told; /* when the log last heard of it */
+    bool keeps[LD_WORKERS_MAX];         /* slots whose sockets it watches too */
+    struct ld_given *given;             /* sockets that came since the start */
     uint32_t given_count;
     double drain_seconds;
     bool stopping;
@@ -219,6 +222,7 @@ void ld_lib_tls_open(lua_State *L);
 void ld_lib_secure(lua_State *L);
 void ld_lib_address(lua_State *L);
 void ld_lib_pattern(lua_State *L);
+void ld_lib_limits(lua_State *L);
 void ld_lib_world(lua_State *L);
 
 #endif

@@ -5,12 +5,16 @@ local errors = require "linedancer.errors"
 local M = {}
 
 local status, WAIT, R, W = api.status, api.WAIT, api.result, api.vm
-local alive = api.struct.alive
+local alive, late = api.struct.alive, api.core.late
 local OK, AGAIN, EOF = status.OK, status.AGAIN, status.EOF
 local yield = coroutine.yield
 
 -- Codes whose offset the core knows, and whether it knows the field as well.
 local PLACED = { limit = true, mismatch = true, range = true, varint = true, truncated = false }
+local LATE = {
+  lifetime = "it has lasted for longer than limits.lifetime allows",
+  stall = "the peer takes nothing (limits.stall)",
+}
 local OVERFLOW = "more output is queued than limits.output allows"
 
 -- The name, else the number, of the field of FORMAT at fault.
@@ -22,9 +26,15 @@ end
 --- The status called CODE as an error object of CONN, with the offset that the core left in api.result. FIELD, the
 -- name or number of the field at fault, may be nil.
 function M.failure(conn, code, field)
+  if code == "timeout" then
+    local limit = late(conn[1])
+    return errors.new(code, LATE[limit], conn, { limit = limit })
+  end
   if PLACED[code] == nil then return errors.new(code, nil, conn) end
-  if code == "limit" and alive(W, conn[1]) == 0 then return errors.new(code, OVERFLOW, conn) end
-  return errors.new(code, nil, conn, { offset = R.size, field = PLACED[code] and field or nil })
+  if code == "limit" and alive(W, conn[1]) == 0 then return errors.new(code, OVERFLOW, conn, { limit = "output" }) end
+  return errors.new(code, nil, conn, {
+    offset = R.size, field = PLACED[code] and field or nil, limit = code == "limit" and "frame" or nil,
+  })
 end
 
 --- Raise status ST as an error object of CONN. FORMAT is what was being read, if it was a frame.

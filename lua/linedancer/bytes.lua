@@ -28,6 +28,7 @@ ffi.cdef [[
 local Slice, Buffer = ffi.typeof "struct ld_slice", ffi.typeof "struct ld_buffer"
 
 local formats -- linedancer.format, which requires this module
+local guard -- what values go through that are packed, or nil
 
 local MESSAGE = {
   [status.BUSY] = "the buffer is sealed",
@@ -209,10 +210,17 @@ function buffer_methods:put(x, i, j)
   return self
 end
 
+local function guarded(n, ...)
+  local args = { ... }
+  for i = 1, n do args[i] = guard(args[i]) end
+  return unpack(args, 1, n)
+end
+
 --- Append values encoded by FORMAT. Raises as put() does, and for values that do not fit. Returns the buffer.
 function buffer_methods:pack(format, ...)
   formats = formats or require "linedancer.format"
-  formats.of(format):pack_into(self, ...)
+  if guard then formats.of(format):pack_into(self, guarded(select("#", ...), ...))
+  else formats.of(format):pack_into(self, ...) end
   return self
 end
 
@@ -222,6 +230,9 @@ ffi.metatype(Buffer, {
   __tostring = text_of(locate_buffer),
   __gc = function(b) buffer_free(W, b.handle) end,
 })
+
+--- From now on values that are packed into buffers go through FN one by one: see linedancer.sandbox.
+function M.guard(fn) guard = fn end
 
 --- An empty buffer that grows to at most MAX bytes (default 2 GB).
 function M.buffer(max)

@@ -5,11 +5,14 @@
 --   file, base_dir, control (the path of a socket, or nil), workers (nil: one per processor), drain (seconds)
 --   watch (boolean), retire (seconds, or nil), log = { level = }, path = { directory... }
 --   limits = { turn = (seconds that Lua may compute without waiting; 0: any), frame =, output =, connections =,
---              linger =, mailbox =, heartbeat = }
+--              linger =, mailbox =, heartbeat =, memory = (bytes of a worker; 0: any),
+--              lifetime = (seconds of a connection), stall = (seconds in which its peer takes nothing of what waits),
+--              per_source = { connections =, rate = (new ones a second), bytes = (a second), v4 =, v6 = (bits) } }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
 --                limits = as given, max_connections =, backlog =, tls = see linedancer.tls,
 --                proxy_protocol = see linedancer.proxy_protocol, sandbox = see linedancer.sandbox }... }
 local address = require "linedancer.address"
+local handler = require "linedancer.handler"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 local suggest = require "linedancer.suggest"
@@ -29,9 +32,11 @@ local LISTEN_KEYS = set "handler options limits max_connections backlog tls prox
 LISTEN_KEYS[1] = true
 local LIMITS = {
   turn = "seconds or 0", frame = "whole", output = "whole", connections = "whole", linger = "seconds",
-  mailbox = "whole", heartbeat = "seconds", memory = "memory or 0",
+  mailbox = "whole", heartbeat = "seconds", memory = "memory or 0", lifetime = "seconds", stall = "seconds",
 }
-local LISTEN_LIMITS = { frame = "whole", output = "whole", linger = "seconds", mailbox = "whole" }
+local PER_SOURCE = {
+  connections = "whole", rate = "number or 0", bytes = "number or 0", v4 = "whole or 0", v6 = "whole or 0",
+}
 local DEFAULT_LIMITS = {
   turn = 0.1, frame = 2^20, output = 2^20, connections = 10000, linger = 5, mailbox = 1000,
   heartbeat = 10, memory = 2^31,
@@ -83,7 +88,7 @@ local function listener(entry, path, context)
     file = file,
     name = entry.name and typed(entry.name, "string", at(path, "name")) or where.text,
     options = shape.copy(typed(entry.options or {}, "table", at(path, "options"))),
-    limits = shape.limits(entry.limits or {}, LISTEN_LIMITS, at(path, "limits")),
+    limits = shape.limits(entry.limits or {}, handler.LIMITS, at(path, "limits")),
     tls = tls,
     proxy_protocol = entry.proxy_protocol
       and require("linedancer.proxy_protocol").check(entry.proxy_protocol, at(path, "proxy_protocol")),
@@ -170,6 +175,24 @@ local function workers_of(given)
   return given
 end
 
+-- Limits of each source of clients: see core/source.h.
+local function per_source_of(given)
+  local limits = shape.limits(given, PER_SOURCE, "limits.per_source")
+  for key, most in pairs { v4 = 32, v6 = 128 } do
+    if limits[key] and limits[key] > most then refuse("limits.per_source.%s is of %d bits", key, most) end
+  end
+  return limits
+end
+
+local function limits_of(given)
+  local rest = {}
+  for key, value in pairs(typed(given, "table", "limits")) do rest[key] = value end
+  rest.per_source = nil
+  local limits = shape.limits(rest, LIMITS, "limits")
+  if given.per_source ~= nil then limits.per_source = per_source_of(given.per_source) end
+  return limits
+end
+
 local function validate(given, base_dir, bundled)
   if type(given) ~= "table" then
     refuse("a config returns a table, not %s: return { listen = { { \"127.0.0.1:7000\", handler = \"echo\" } } }",
@@ -190,7 +213,7 @@ local function validate(given, base_dir, bundled)
   config.log = log_of(given.log)
   config.control = control_of(given.control, config.base_dir)
   config.path = paths(given.path, config.base_dir)
-  config.limits = shape.limits(given.limits or {}, LIMITS, "limits")
+  config.limits = limits_of(given.limits or {})
   for name, default in pairs(DEFAULT_LIMITS) do
     config.limits[name] = config.limits[name] or default
   end

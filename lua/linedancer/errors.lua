@@ -1,6 +1,7 @@
 --- linedancer.errors: the error object that reads raise.
 --
--- { code, message, state, offset, field, conn }, one line by tostring. Codes: truncated timeout reset limit mismatch
+-- { code, message, state, offset, field, conn, limit }, one line by tostring; `limit` names the one that was met.
+-- Codes: truncated timeout reset limit mismatch
 -- range varint stale busy hook closed refused unreachable dns tls protocol fail error.
 local M = {}
 
@@ -42,6 +43,7 @@ function M.new(code, message, conn, details)
     offset = details and details.offset,
     field = details and details.field,
     traceback = details and details.traceback,
+    limit = details and details.limit,
   }, Error)
 end
 
@@ -75,15 +77,15 @@ end
 function M.wrap(x, conn, traceback)
   if M.is(x) then return x end
   local text = text_of(x)
-  local code = "error"
+  local code, limit = "error", nil
   if text:find(STOPPED, 1, true) then
-    code, text = "limit", STOPPED .. " (limits.turn)"
+    code, limit, text = "limit", "turn", STOPPED .. " (limits.turn)"
   elseif text:find(SPENT, 1, true) then
-    code = "limit"
+    code, limit = "limit", "memory"
   end
   -- Addresses are nobody's business, least of all a handler's that is not trusted.
   traceback = traceback and traceback:gsub(" at 0x%x+", "")
-  return M.new(code, text, conn, { traceback = traceback })
+  return M.new(code, text, conn, { traceback = traceback, limit = limit })
 end
 
 return M

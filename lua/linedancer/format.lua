@@ -64,13 +64,9 @@ end
 local recent, before, count = {}, {}, 0
 
 local aliases = setmetatable({}, { __mode = "k" }) -- formats by what stands for them
-local guard -- what values go through, or nil
 
 --- From now on X, a table, may be given wherever FORMAT may.
 function M.alias(x, format) aliases[x] = format end
-
---- From now on values that are packed into buffers go through FN one by one: see linedancer.sandbox.
-function M.guard(fn) guard = fn end
 
 -- By text, and by object so that either may be given wherever a format is expected.
 local function lookup(source)
@@ -129,15 +125,9 @@ function Format:pack(...)
   return ffi_string(R.frame, R.size)
 end
 
-local function guarded(n, ...)
-  local args = { ... }
-  for i = 1, n do args[i] = guard(args[i]) end
-  return unpack(args, 1, n)
-end
-
 --- Encode values to the end of BUFFER.
 function Format:pack_into(buffer, ...)
-  local n = guard and self.set_args(guarded(select("#", ...), ...)) or self.set_args(...)
+  local n = self.set_args(...)
   local st = buffer_pack(W, buffer.handle, self.id, n)
   if st == status.BUSY then error(errors.new("busy", "the buffer is sealed"), 3) end
   if st ~= 0 then writer.fail(self, st) end

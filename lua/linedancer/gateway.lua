@@ -4,6 +4,7 @@
 -- good, and describes it to the supervisor (gateway/load), and once in each worker. What takes the place of a config
 -- that is served is loaded beside it, in a space of its own: prepare() and commit().
 local alarm = require "linedancer.alarm"
+local limits = require "linedancer.gateway.limits"
 local load = require "linedancer.gateway.load"
 local log = require "linedancer.log"
 local movers = require "linedancer.gateway.movers"
@@ -44,12 +45,6 @@ local function start(definitions, parts)
   return true
 end
 
--- What core.run() takes for CONFIG; DRAIN instead of its own.
-local function terms_of(config, drain)
-  return drain or config.drain or 30, ports.share(config.limits.connections), config.limits.turn or 0,
-    config.limits.memory or 0
-end
-
 local function prepare(config, space, version)
   if core.role() == "alone" and (config.workers or 0) > 0 then
     return nil, ("workers = %d: only the program linedancer starts processes; here, set workers = 0"):format(
@@ -79,7 +74,8 @@ function M.run(config, space, version)
     log.error(message)
     return 1
   end
-  core.run(terms_of(config))
+  core.limit_sources(config.limits.per_source or {})
+  core.run(limits.terms(config))
   if core.role() == "alone" then log.info "stopped" end
   return 0
 end
@@ -248,7 +244,7 @@ function M.commit(ready)
 end
 
 --- The limits of the config that serves have been changed; DRAIN: the seconds of a drain, if not its own.
-function M.heed(drain) core.heed(terms_of(current.config, drain)) end
+function M.heed(drain) limits.heed(current.config, drain) end
 
 --- The version that new connections get, and its config.
 function M.current() return current.version, current.config, current.parts end

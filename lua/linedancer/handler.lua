@@ -5,7 +5,7 @@
 --   name, initial, states = { [state] = function }, state_names = { initial, the others sorted }
 --   options, as given: their defaults, each of the type that a config has to give. A default that is a function makes a
 --   hook of the config's: options = { on_publish = function(request) return true end }
---   limits = { frame=, output=, linger=, mailbox= }, as given
+--   limits = { frame=, output=, linger=, mailbox=, lifetime=, stall= }, as given
 --   timeouts = { [state] = { idle=, total= } } for every state; untimed = { states that were given none }
 --   enter = { [state] = function }, on_message, on_timer, on_drain, on_error, on_close, upgrade, start, commands
 local shape = require "linedancer.shape"
@@ -13,7 +13,9 @@ local source = require "linedancer.handler.source"
 local suggest = require "linedancer.suggest"
 
 local HOOKS = { "start", "on_timer", "on_drain", "on_error", "on_close", "upgrade" }
-local LIMITS = { frame = "whole", output = "whole", linger = "seconds", mailbox = "whole" }
+local LIMITS = {
+  frame = "whole", output = "whole", linger = "seconds", mailbox = "whole", lifetime = "seconds", stall = "seconds",
+}
 local KEYS = {
   initial = true, states = true, options = true, limits = true, timeouts = true, enter = true, on_message = true,
   commands = true,

@@ -6,6 +6,7 @@
 local api = require "linedancer.api"
 local class = require "linedancer.class"
 local conns = require "linedancer.conn.all"
+local counter = require "linedancer.counter"
 local errors = require "linedancer.errors"
 local log = require "linedancer.log"
 local mailbox = require "linedancer.mailbox"
@@ -49,7 +50,8 @@ function M.new(definition, options, limits, listener, version)
   machine.timeouts = timeouts
   machine.handle = core.machine {
     class = class.new(machine, methods, facts, "conn"), timeouts = timeouts,
-    frame = limits.frame, output = limits.output, linger = limits.linger, watches_end = machine.on_close ~= nil,
+    frame = limits.frame, output = limits.output, linger = limits.linger, lifetime = limits.lifetime,
+    stall = limits.stall, watches_end = machine.on_close ~= nil,
   }
   return machine
 end
@@ -155,7 +157,7 @@ end
 
 local function report(conn, err)
   local fields = describe(conn)
-  fields.state, fields.code = err.state or conn.state, err.code
+  fields.state, fields.code, fields.limit = err.state or conn.state, err.code, err.limit
   fields.error = err.message
   fields.traceback = err.traceback
   log[err.traceback and "error" or "info"]("connection failed", fields)
@@ -173,6 +175,7 @@ local BY_PEER = { timeout = true, reset = true, closed = true, truncated = true 
 local function failed(conn, err)
   local machine = conn.machine
   if not BY_PEER[err.code] then machine.errors = machine.errors + 1 end
+  if err.limit then counter.get("limit." .. err.limit):add() end
   report(conn, err)
   if not machine.on_error then return nil end
   local result = { call_hook(machine.on_error, conn, err) }

@@ -11,8 +11,8 @@
 -- In a worker that has one, the string functions of all handlers are bounded (sandbox/strings): methods of strings are
 -- the same for all. What it computes is bounded by limits.turn, what it holds by limits.memory: for both one that is
 -- greedy loses its connection.
+local bytes = require "linedancer.bytes"
 local environment = require "linedancer.sandbox.env"
-local formats = require "linedancer.format"
 local handler = require "linedancer.handler"
 local library = require "linedancer.sandbox.library"
 local shape = require "linedancer.shape"
@@ -92,7 +92,7 @@ end
 -- and a message.
 function M.open(listener)
   strings.install()
-  formats.guard(standin.plain) -- buffers are the same for all handlers
+  bytes.guard(standin.plain) -- buffers are the same for all handlers
   local space = new(listener)
   local definition, message = handler.load(listener.file, listener.module, nil, space)
   if not definition then return nil, message end

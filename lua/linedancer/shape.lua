@@ -87,13 +87,20 @@ local CHECKS = {
   whole = function(value, path) return M.whole(value, 1, path) end,
   seconds = M.positive,
   ["seconds or 0"] = M.seconds,
+  ["whole or 0"] = function(value, path) return M.whole(value, 0, path) end,
+  ["number or 0"] = function(value, path)
+    if not M.finite(value) or value < 0 then
+      M.refuse("%s must be a number, 0 or more, not %s", path, M.describe(value))
+    end
+    return value
+  end,
   ["memory or 0"] = function(value, path)
     if value == 0 then return 0 end
     return M.whole(value, LEAST_MEMORY, path)
   end,
 }
 
---- LIMITS, whose names and kinds are KINDS: "whole", "seconds", "seconds or 0" or "memory or 0".
+--- LIMITS, whose names and kinds are KINDS: keys of CHECKS.
 function M.limits(limits, kinds, path)
   M.typed(limits, "table", path)
   M.known_keys(limits, kinds, path)

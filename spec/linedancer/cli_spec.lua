@@ -304,7 +304,7 @@ describe("the command line", function()
       assert.equal("warn", words("loglevel", "w"))
       assert.equal("--config --control --for --help --hidden --json", words("trace", "--"))
       assert.equal("bash", words("completion", "b"))
-      assert.equal("limits.connections limits.turn", words("set", "l"))
+      assert.equal("limits.memory", words("set", "limits.mem"))
     end)
 
     it("offers nothing where any file may stand, or what it does not know", function()

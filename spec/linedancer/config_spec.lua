@@ -28,7 +28,7 @@ describe("a config", function()
   it("has defaults for all but its listeners and workers", function()
     local c = assert(with "")
     assert.same({ turn = 0.1, frame = 2^20, output = 2^20, connections = 10000, linger = 5, mailbox = 1000,
-      heartbeat = 10 }, c.limits)
+      heartbeat = 10, memory = 2^31 }, c.limits)
     assert.same({ 30, { level = "info" }, {}, "gateway.lua", files.dir },
       { c.drain, c.log, c.path, c.file, c.base_dir })
     assert.is_nil(c.workers)

@@ -7,7 +7,7 @@ local scratch = require "spec.support.scratch"
 -- A plain luajit has no loop: what the gateway asks of the core is kept, and answered by ANSWER. PART may replace more
 -- functions of the core.
 local function run(config, answer, part)
-  local asked, kept, code = {}, { listen = core.listen, run = core.run }, nil
+  local asked, kept, code = {}, { listen = core.listen, run = core.run, limit_sources = core.limit_sources }, nil
   for name, fn in pairs(part or {}) do
     kept[name], core[name] = core[name], fn
   end
@@ -16,6 +16,7 @@ local function run(config, answer, part)
     return #asked, 7000 + #asked
   end
   core.run = function(drain, connections) asked.ran, asked.connections = drain, connections end
+  core.limit_sources = function() end
   local lines = logged(function() code = gateway.run(config) end)
   for name, fn in pairs(kept) do core[name] = fn end
   return code, asked, lines

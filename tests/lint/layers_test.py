@@ -12,7 +12,7 @@ LAYERS = [
     {"ld", "value"},
     {"log", "buf", "chain", "blob", "format", "names", "notify", "outbox", "seat"},
     {"unpack", "pack", "timer", "transport", "sock", "memory", "nowhere", "tls",
-     "proxy", "network",
+     "proxy", "network", "source",
      "plan"},
     {"listener", "activation", "handshake", "dial", "conn", "pool", "channel"},
     {"worker", "control", "gateway", "linedancer", "bus", "arbiter",

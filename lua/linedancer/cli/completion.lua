@@ -39,7 +39,11 @@ if [ "$funcstack[1]" = _linedancer ]; then _linedancer "$@"; else compdef _lined
 local LEVELS, SHELLS = config.LEVELS, { "bash", "zsh" }
 local FIXED = {
   ["run --log-level"] = LEVELS, ["loglevel level"] = LEVELS,
-  ["set name"] = { "drain", "limits.connections", "limits.turn" },
+  ["set name"] = {
+    "drain", "limits.connections", "limits.frame", "limits.lifetime", "limits.linger", "limits.mailbox",
+    "limits.memory", "limits.output", "limits.per_source.bytes", "limits.per_source.connections",
+    "limits.per_source.rate", "limits.stall", "limits.turn",
+  },
   ["completion"] = SHELLS,
 }
 

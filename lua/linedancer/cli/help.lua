@@ -203,7 +203,9 @@ Example: linedancer loglevel debug
 TEXTS.set = [[
 Usage: linedancer set NAME VALUE [--control PATH | --config CONFIG]
 
-Set limits.connections, limits.turn (seconds) or drain (seconds), until the next reload.
+Set a limit until the next reload: limits.connections, limits.turn (seconds), limits.memory (bytes), limits.frame,
+limits.output, limits.mailbox, limits.linger, limits.lifetime, limits.stall; limits.per_source.connections, .rate and
+.bytes (a second), 0 for none; max_connections.LISTENER; drain (seconds). `status` says how often each has been met.
 ]] .. FINDING .. [[
 Example: linedancer set limits.connections 20000
 ]]

@@ -36,19 +36,33 @@ end
 
 local show = {}
 
+-- What limits have been met by all workers.
+local function met(workers)
+  local counts, names = {}, {}
+  for _, worker in ipairs(workers) do
+    for name, count in pairs(worker.limits_met or {}) do counts[name] = (counts[name] or 0) + count end
+  end
+  for name, count in pairs(counts) do names[#names + 1] = ("%s %d"):format(name, count) end
+  table.sort(names)
+  return #names > 0 and "limits met: " .. table.concat(names, ", ") .. "\n" or ""
+end
+
+local function megabytes(used) return used and ("%.1f"):format(used.memory / 2 ^ 20) or "-" end
+
 function show.status(result)
   local rows = {}
   for _, worker in ipairs(result.workers) do
     for _, listener in ipairs(worker.listeners) do
       rows[#rows + 1] = {
-        worker.worker, worker.pid or "-", worker.version, math.floor(worker.lua_kb), listener.name, listener.handler,
+        worker.worker, worker.pid or "-", worker.version, megabytes(worker.used), listener.name, listener.handler,
         listener.connections, listener.full and "full" or "",
       }
     end
   end
   return ("linedancer %s, up %s, version %d, %d connections\n"):format(result.program, ago(result.uptime),
     result.version, result.connections)
-    .. table_of({ "WORKER", "PID", "VERSION", "LUA KB", "LISTENER", "HANDLER", "CONNECTIONS", "" }, rows)
+    .. table_of({ "WORKER", "PID", "VERSION", "MB", "LISTENER", "HANDLER", "CONNECTIONS", "" }, rows)
+    .. met(result.workers)
 end
 
 function show.conns(result)

@@ -4,6 +4,7 @@ local core = require("linedancer.api").core
 local counter = require "linedancer.counter"
 local gather = require "linedancer.control.gather"
 local gateway = require "linedancer.gateway"
+local limits = require "linedancer.gateway.limits"
 local log = require "linedancer.log"
 local versions = require "linedancer.versions"
 
@@ -27,6 +28,7 @@ gather.on("status", function()
   return {
     worker = bus.slot, incarnation = bus.incarnation, pid = pid(), version = version, lua_kb = collectgarbage "count",
     task_errors = counter.get("task_errors").value, listeners = listeners, limits = config.limits,
+    limits_met = limits.met(), used = core.used(),
   }
 end)
 
@@ -83,24 +85,12 @@ gather.on("loglevel", function(args)
   return true
 end)
 
-local SET = {
-  ["limits.connections"] = "connections", ["limits.turn"] = "turn", ["limits.memory"] = "memory",
-}
-
 gather.on("set", function(args)
-  local _, config = gateway.current()
-  local number = tonumber(args.value)
-  if not number or number ~= number or number < 0 then return nil, "a number of 0 or more is expected" end
-  if args.name == "drain" then
-    config.drain = number
-  elseif SET[args.name] then
-    config.limits[SET[args.name]] = number
-  else
-    local known = "'limits.connections', 'limits.turn', 'limits.memory' and 'drain' can"
-    return nil, ("'%s' cannot be set while the gateway runs; %s"):format(args.name, known)
-  end
+  local _, config, parts = gateway.current()
+  local value, message = limits.set(config, parts, args.name, tonumber(args.value))
+  if not value then return nil, message end
   gateway.heed()
-  return number
+  return value
 end)
 
 -- What a chunk of Lua returns, as texts.

@@ -1,6 +1,7 @@
 --- gateway/load: loads the handlers that a config names, and describes it to the supervisor.
 local core = require("linedancer.api").core
 local handler = require "linedancer.handler"
+local limits = require "linedancer.gateway.limits"
 local log = require "linedancer.log"
 local machine = require "linedancer.machine"
 local plan = require "linedancer.plan"
@@ -14,14 +15,6 @@ local function listeners_of(config)
   for i, listener in ipairs(config.listen) do list[i] = listener end
   list[#list + 1] = require("linedancer.control").listener(config.control)
   return list
-end
-
--- Limits that a listener sets come before the config's.
-local function merged(over, under)
-  local result = {}
-  for key, value in pairs(under) do result[key] = value end
-  for key, value in pairs(over or {}) do result[key] = value end
-  return result
 end
 
 -- One load per file: listeners that share a handler share its module.
@@ -56,10 +49,9 @@ local function load_one(listener, config, loaded, space, version)
     if not tls then return nil, ("listener %s: %s"):format(listener.name, warning) end
     if warning then log.warn(warning) end
   end
-  local limits = handler.limits(definition, merged(listener.limits, config.limits))
   return {
     listener = listener, definition = definition, tls = tls,
-    machine = machine.new(definition, options, limits, listener.name, version),
+    machine = machine.new(definition, options, limits.of(definition, listener, config), listener.name, version),
   }
 end
 
