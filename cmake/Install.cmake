@@ -12,12 +12,17 @@ install(DIRECTORY handlers examples DESTINATION ${data}
 install(FILES README.md ARCHITECTURE.md CHANGES.md LICENSE TYPE DOC OPTIONAL)
 
 # The prefix is known for certain only when installing.
+set(seccomp_pc "")
+if(seccomp_FOUND)
+    set(seccomp_pc " libseccomp")
+endif()
 set(pc_in ${PROJECT_SOURCE_DIR}/cmake/linedancer.pc.in)
 set(pc_out ${PROJECT_BINARY_DIR}/linedancer.pc)
 install(CODE "
     set(PROJECT_NAME \"${PROJECT_NAME}\")
     set(PROJECT_DESCRIPTION \"${PROJECT_DESCRIPTION}\")
     set(PROJECT_VERSION \"${PROJECT_VERSION}\")
+    set(seccomp_pc \"${seccomp_pc}\")
     set(CMAKE_INSTALL_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")
     set(CMAKE_INSTALL_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
     configure_file(\"${pc_in}\" \"${pc_out}\" @ONLY)")

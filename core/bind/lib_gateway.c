@@ -171,14 +171,18 @@ static int l_propose(lua_State *L)
 }
 
 /* core.plan() -> in a worker, the text that was proposed, and the number of its
- * version; in a process that plans anew, what holds; else nil */
+ * version; the same in a program without workers; in a process that plans
+ * anew, what holds; else nil */
 static int l_plan(lua_State *L)
 {
     const struct ld_role *role = ld_gateway_role(L);
 
-    if (role->former) {
-        lua_pushlstring(L, role->former->text, role->former->size);
-        return 1;
+    if (role->former || role->plan) {
+        const struct ld_plan *p = role->former ? role->former : role->plan;
+
+        lua_pushlstring(L, p->text, p->size);
+        lua_pushnumber(L, 1);
+        return 2;
     }
     if (role->kind != LD_ROLE_WORKER)
         return 0;

@@ -4,11 +4,13 @@
 --
 --   file, base_dir, control (the path of a socket, or nil), workers (nil: one per processor), drain (seconds)
 --   watch (boolean), retire (seconds, or nil), log = { level = }, path = { directory... }
+--   user, group (or nil), no_new_privs, seccomp (booleans): see linedancer.gateway.confine
 --   limits = { turn = (seconds that Lua may compute without waiting; 0: any), frame =, output =, connections =,
 --              linger =, mailbox =, heartbeat = }
 --   listen = { { address = see linedancer.address, name =, handler = as given, module =, file =, options = as given,
 --                limits = as given, max_connections =, backlog =, tls = see linedancer.tls }... }
 local address = require "linedancer.address"
+local confine = require "linedancer.gateway.confine"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 local suggest = require "linedancer.suggest"
@@ -23,7 +25,8 @@ local function set(names)
   return known
 end
 
-local KEYS = set "workers watch retire limits listen control admin cluster path log drain"
+local KEYS = set [[workers watch retire limits listen control admin cluster path log drain user group no_new_privs
+  seccomp]]
 local LISTEN_KEYS = set "handler options limits max_connections backlog tls name"
 LISTEN_KEYS[1] = true
 local LIMITS = {
@@ -186,6 +189,7 @@ local function validate(given, base_dir, bundled)
   config.log = log_of(given.log)
   config.control = control_of(given.control, config.base_dir)
   config.path = paths(given.path, config.base_dir)
+  confine.check(given, config)
   config.limits = shape.limits(given.limits or {}, LIMITS, "limits")
   for name, default in pairs(DEFAULT_LIMITS) do
     config.limits[name] = config.limits[name] or default
