@@ -218,12 +218,13 @@ void ld_supervisor_close(struct ld_supervisor *s)
     free(s->outboxes);
 }
 
+/* Whoever serves them says that it listens. */
 int *ld_supervisor_bind_alone(struct ld_plan *plan, unsigned activated)
 {
     struct ld_supervisor s = {.plan = plan, .slots = 1, .activated = activated};
     int *sockets = descriptors(plan->listener_count);
 
-    s.log.level = plan->level;
+    s.log.level = LD_FAULT;
     for (uint32_t i = 0; sockets && i < plan->listener_count; i++) {
         if (ld_supervisor_bind(&s, &plan->listeners[i], &sockets[i], 0))
             continue;

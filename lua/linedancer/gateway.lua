@@ -73,13 +73,13 @@ local function terms(part, index)
   }
 end
 
--- IS_BOUND: the address is, as has been said; so it is in a worker.
-local function open(part, index, is_bound)
+-- In a worker the supervisor has bound the address, and said so.
+local function open(part, index)
   local address = part.listener.address
   local number, port = core.listen(terms(part, index))
   if not number then return nil, ("cannot listen on %s: %s"):format(address.text, port) end
   part.number = number
-  if core.role() == "alone" and not is_bound then
+  if core.role() == "alone" then
     log.info("listening", { address = bound(address, port), handler = part.definition.name })
   end
   return true
@@ -87,7 +87,7 @@ end
 
 local function open_all(parts)
   for i, part in ipairs(parts) do
-    local ok, message = open(part, i, core.plan() ~= nil)
+    local ok, message = open(part, i)
     if not ok then return nil, message end
     versions.add(part.machine, part.listener.name)
   end
