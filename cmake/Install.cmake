@@ -27,3 +27,17 @@ install(CODE "
     set(CMAKE_INSTALL_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
     configure_file(\"${pc_in}\" \"${pc_out}\" @ONLY)")
 install(FILES ${pc_out} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# A unit of systemd.  The config of what is installed below /usr is in /etc.
+set(unit_in ${PROJECT_SOURCE_DIR}/cmake/linedancer.service.in)
+set(unit_out ${PROJECT_BINARY_DIR}/linedancer.service)
+install(CODE "
+    set(prefix \"\${CMAKE_INSTALL_PREFIX}\")
+    set(bindir \"\${prefix}/${CMAKE_INSTALL_BINDIR}\")
+    set(docdir \"\${prefix}/${CMAKE_INSTALL_DOCDIR}\")
+    set(sysconfdir \"\${prefix}/etc\")
+    if(prefix STREQUAL \"/usr\")
+        set(sysconfdir /etc)
+    endif()
+    configure_file(\"${unit_in}\" \"${unit_out}\" @ONLY)")
+install(FILES ${unit_out} DESTINATION lib/systemd/system)

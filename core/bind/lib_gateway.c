@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../linedancer.h"
+#include "../notify.h"
 #include "../plan.h"
 #include "gateway.h"
 #include "lib_core.h"
@@ -65,6 +66,8 @@ static int l_run(lua_State *L)
     vm->L = L;
     if (ld_gateway_role(L)->kind == LD_ROLE_WORKER)
         ld_bus_start(ld_gateway_role(L)->bus);
+    if (ld_gateway_role(L)->plan)
+        ld_notify("READY=1"); /* workers have a supervisor who says so */
     ev_run(vm->worker->loop, 0);
     vm->L = outer;
     ld_watchdog_stop();
