@@ -1,11 +1,11 @@
 --- plan: a config as text for the supervisor, which knows no Lua, with the files that workers are to load.
 --
 -- A sequence of strings, each as "LENGTH:BYTES,": workers ("auto": one per processor), drain, heartbeat, log level, 1
--- if files are watched; whoever runs handlers: user ("": as whom we are), uid, gid, 1 if without new privileges, 1 if
--- system calls are filtered; the number of listeners, and of each family, host, path, text, handler, port, backlog, the mode
--- of a unix socket's file (0: any), and 1 if it stays while the gateway drains; the directory of the bundled handlers;
--- the secret of the gateway (see linedancer.secret); the number of files, and of each its path and text. core/plan.c
--- reads it.
+-- if files are watched; of whoever runs handlers: user ("": stay who we are), uid, gid, 1 if without new privileges, 1
+-- if system calls are filtered; the number of listeners, and of each family, host, path, text, handler, port, backlog,
+-- the mode of a unix socket's file (0: any), and 1 if it stays while the gateway drains; the directory of the bundled
+-- handlers; the secret of the gateway (see linedancer.secret); the number of files, and of each its path and text.
+-- core/plan.c reads it.
 local BEFORE_LISTENERS = 10
 
 local M = {}

@@ -173,6 +173,16 @@ describe("gateway", function()
       assert.is_nil(text or _G.STARTED)
     end)
 
+    it("reads keys while it may, and says which it cannot", function()
+      local c = config "starts.lua"
+      c.listen[1].tls = { pairs = { { certificate = "/no/such.pem", key = "/no/such.pem" } } }
+      _G.STARTED = nil
+      local code, text, lines = propose(c)
+      assert.equal(1, code)
+      assert.matches("^listener l1: cannot open /no/such.pem: No such file", lines[1].text)
+      assert.is_nil(text or _G.STARTED)
+    end)
+
     it("refuses one that is not", function()
       local code, text, lines = propose(config("good.lua", "bad.lua"))
       assert.equal(1, code)

@@ -3,7 +3,7 @@
 --
 --   user, group      who runs handlers, once addresses are bound and keys of TLS are read; default: who started it
 --   no_new_privs     programs that a handler executes have no more rights than it has (true)
---   seccomp          handlers cannot execute programs at all, nor do else what no gateway needs: core/syscalls.h (false)
+--   seccomp          handlers cannot execute programs, nor do what else no gateway needs: core/syscalls.h (false)
 --
 -- The config itself is evaluated by who starts the gateway, and then again by who runs handlers.
 local core = require("linedancer.api").core

@@ -94,11 +94,13 @@ end
 local function enter(config)
   local identity, message = confine.identity(config)
   if not identity then return nil, message end
-  for _, listener in ipairs(config.listen) do
-    local ok, why = not listener.tls or require("linedancer.tls").read(listener.tls)
-    if not ok then return nil, ("listener %s: %s"):format(listener.name, why) end
-  end
   local ok
+  for _, listener in ipairs(config.listen) do
+    if listener.tls then
+      ok, message = require("linedancer.tls").read(listener.tls)
+      if not ok then return nil, ("listener %s: %s"):format(listener.name, message) end
+    end
+  end
   ok, message = confine.enter(config, identity)
   return ok and identity, message
 end
