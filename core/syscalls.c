@@ -76,12 +76,12 @@ static int refuse_families(scmp_filter_ctx f)
 {
     const uint32_t action = SCMP_ACT_ERRNO(EAFNOSUPPORT);
     int r = seccomp_rule_add(f, action, SCMP_SYS(socket), 1,
-                             SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+                             SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 
     for (int family = 0; !r && family < AF_NETLINK; family++)
         if (!is_of_use(family))
             r = seccomp_rule_add(f, action, SCMP_SYS(socket), 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
     return r;
 }
 
