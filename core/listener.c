@@ -111,6 +111,12 @@ struct ld_listener *ld_listener_adopt(struct ev_loop *loop, int fd,
     return l;
 }
 
+bool ld_listener_keep(struct ld_listener *l, const char *path)
+{
+    l->path = strdup(path);
+    return l->path;
+}
+
 struct ld_listener *ld_listener_open(struct ev_loop *loop,
                                      const struct ld_address *at, int backlog,
                                      const struct ld_log *log)
@@ -121,7 +127,7 @@ struct ld_listener *ld_listener_open(struct ev_loop *loop,
     if (fd < 0)
         return NULL;
     l = ld_listener_adopt(loop, fd, log);
-    if (l && (at->family != AF_UNIX || (l->path = strdup(at->path))))
+    if (l && (at->family != AF_UNIX || ld_listener_keep(l, at->path)))
         return l;
     close(fd);
     free(l);

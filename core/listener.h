@@ -42,6 +42,9 @@ struct ld_listener *ld_listener_open(struct ev_loop *loop,
 struct ld_listener *ld_listener_adopt(struct ev_loop *loop, int fd,
                                       const struct ld_log *log);
 
+/* L removes PATH in the end, the file of its socket; false with errno. */
+bool ld_listener_keep(struct ld_listener *l, const char *path);
+
 /* How a socket shares its port with other sockets, each with a queue of its
  * own. */
 enum ld_share_port {

@@ -133,12 +133,33 @@ static void find_program(struct arguments *a)
     a->program[n > 0 ? n : 0] = 0;
 }
 
+/* This process serves what the plan holds: with the privileges that it has
+ * left, it may be unable to read it, or to bind. */
+static int run_alone(struct arguments *a, struct ld_plan *found)
+{
+    struct ld_role role = {.kind = LD_ROLE_ALONE,
+                           .watchdog = true,
+                           .activated = ld_activation_count(),
+                           .plan = found};
+    char why[256];
+    int status = 1;
+
+    role.sockets = ld_supervisor_bind_alone(found, role.activated);
+    if (!role.sockets)
+        return status;
+    if (ld_confine(&found->confinement, why, sizeof(why)))
+        status = command(a, &role, true);
+    else
+        fprintf(stderr, "linedancer: cannot start: %s\n", why);
+    ld_supervisor_close_alone(found, role.activated, role.sockets);
+    return status;
+}
+
 /* `run`: a child looks at the config; what it finds says how many processes
  * there are to be. */
 static int run(struct arguments *a)
 {
     static const struct ld_supervisor_ops ops = {plan, again, work};
-    struct ld_role alone = {.kind = LD_ROLE_ALONE, .watchdog = true};
     struct ld_plan *found;
     int status;
 
@@ -147,9 +168,9 @@ static int run(struct arguments *a)
         return status;
     if (found->workers > 0)
         return ld_supervise(found, &ops, a);
+    status = run_alone(a, found);
     ld_plan_free(found);
-    alone.activated = ld_activation_count();
-    return command(a, &alone, true);
+    return status;
 }
 
 int main(int argc, char **argv)

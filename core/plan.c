@@ -139,6 +139,16 @@ static enum ld_status read_files(struct reader *r, struct ld_plan *p)
     return r->p ? LD_OK : LD_PROTOCOL;
 }
 
+static bool read_confinement(struct reader *r, struct ld_confinement *c)
+{
+    c->user = next_text(r);
+    c->uid = next_whole(r, UINT32_MAX);
+    c->gid = next_whole(r, UINT32_MAX);
+    c->no_new_privs = next_whole(r, 1);
+    c->seccomp = next_whole(r, 1);
+    return c->user;
+}
+
 /* LD_OK, LD_PROTOCOL or LD_NOMEM. */
 static enum ld_status read_plan(struct reader *r, struct ld_plan *p)
 {
@@ -155,6 +165,8 @@ static enum ld_status read_plan(struct reader *r, struct ld_plan *p)
     free(level);
     p->level = known < 0 ? LD_INFO : (enum ld_level)known;
     p->watch = next_whole(r, 1);
+    if (!read_confinement(r, &p->confinement))
+        return LD_NOMEM;
     p->listener_count = next_whole(r, LISTENERS_MAX);
     if (!r->p)
         return LD_PROTOCOL;
@@ -201,6 +213,7 @@ void ld_plan_free(struct ld_plan *p)
         free(p->files[i]);
     free(p->files);
     free(p->listeners);
+    free(p->confinement.user);
     free(p->text);
     free(p);
 }

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "confine.h"
 #include "ld.h"
 #include "log.h"
 
@@ -31,7 +32,8 @@ struct ld_plan {
     enum ld_level level;
     uint32_t listener_count;
     struct ld_plan_listener *listeners;
-    bool watch; /* for changes of files */
+    bool watch;                        /* for changes of files */
+    struct ld_confinement confinement; /* of whoever runs handlers */
     uint32_t file_count;
     char **files; /* their paths */
     char *text;   /* the whole, with the files */

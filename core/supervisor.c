@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -48,8 +49,18 @@ static void stop_at_once(struct ld_supervisor *s)
     ld_supervisor_stop(s);
 }
 
+/* A service manager may listen only to the process that it knows: to us. */
+static void name_heir(const struct ld_supervisor *s)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "MAINPID=%d", (int)s->heir);
+    ld_notify(text);
+}
+
 static void hand_over(struct ld_supervisor *s)
 {
+    name_heir(s);
     order_all(s, LD_CONTROL_LEAVE);
     for (uint32_t i = 0; i < s->plan->listener_count; i++)
         ld_supervisor_close_listener(s, &s->plan->listeners[i],

@@ -25,6 +25,13 @@ struct ld_supervisor_ops {
 struct ld_plan *ld_supervisor_plan(const struct ld_supervisor_ops *ops,
                                    void *ctx, int *status);
 
+/* Without workers: the sockets of PLAN's listeners, in their order, among them
+ * those of ACTIVATED that a service manager passed; NULL when that failed,
+ * which is logged.  Close those that are left, not -1, and free SOCKETS. */
+int *ld_supervisor_bind_alone(struct ld_plan *plan, unsigned activated);
+void ld_supervisor_close_alone(struct ld_plan *plan, unsigned activated,
+                               int *sockets);
+
 /* Bind what PLAN says, which is taken over, start its workers, and serve until
  * a signal says to stop.  SIGHUP has the plan made again, SIGUSR2
  * has another program take our place.  Returns the exit

@@ -67,6 +67,7 @@ struct ld_reload {
     struct ld_plan *next; /* while it is to be confirmed: what was before */
     uint32_t version;     /* of NEXT */
     bool back;            /* NEXT is what was before */
+    bool is_told;         /* to a service manager, which waits for its end */
     int *sockets;         /* of NEXT, as in struct ld_seat */
 };
 

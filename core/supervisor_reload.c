@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "notify.h"
 #include "supervisor_parts.h"
 
 enum {
@@ -75,6 +76,8 @@ void ld_supervisor_reload_forget(struct ld_supervisor *s)
     free(r->words.p);
     ld_plan_free(r->next);
     free(r->sockets);
+    if (r->is_told)
+        ld_notify("READY=1");
     ld_supervisor_reload_init(s);
 }
 
@@ -109,6 +112,19 @@ static void run_child(struct ld_supervisor *s, const int out[2],
     setpriority(PRIO_PROCESS, 0, NICE);
     ld_supervisor_leave(s);
     exit(s->ops->plan(s->ctx, out[1], s->plan));
+}
+
+/* Trials are ours alone: they may last. */
+static void tell_reloading(struct ld_supervisor *s)
+{
+    char text[64];
+
+    s->reload.is_told =
+        s->told_ready && s->reload.wish.how == LD_RELOAD_FOR_GOOD;
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%.0f",
+             ld_supervisor_now() * 1e6);
+    if (s->reload.is_told)
+        ld_notify(text);
 }
 
 /* Why there can be no reload now, or NULL. */
@@ -154,6 +170,7 @@ void ld_supervisor_reload(struct ld_supervisor *s, const struct ld_wish *w)
     fcntl(r->err, F_SETFL, O_NONBLOCK);
     r->phase = LD_RELOAD_PLANNING;
     r->deadline = ld_supervisor_now() + patience(s);
+    tell_reloading(s);
     ld_log(&s->log, LD_DEBUG, "reload", "pid=%d", (int)r->child);
 }
 

@@ -57,6 +57,15 @@ static uint32_t find_activated(const struct ld_supervisor *s,
     return count;
 }
 
+/* The file of a unix socket is whose the workers are. */
+static bool give_away(const struct ld_supervisor *s,
+                      const struct ld_plan_listener *l)
+{
+    const struct ld_confinement *c = &s->plan->confinement;
+
+    return !*c->user || geteuid() != 0 || lchown(l->path, c->uid, c->gid) == 0;
+}
+
 /* A socket for each slot: the first as if it were alone, so that a busy port
  * is an error. */
 bool ld_supervisor_bind(struct ld_supervisor *s,
@@ -71,7 +80,7 @@ bool ld_supervisor_bind(struct ld_supervisor *s,
     if (count == 0)
         sockets[0] = ld_listener_bind(&at, l->backlog,
                                       is_unix ? LD_PORT_OWN : LD_PORT_SHARED);
-    if (sockets[0] < 0)
+    if (sockets[0] < 0 || (is_unix && count == 0 && !give_away(s, l)))
         return false;
     at.port = ld_listener_bound(sockets[0]);
     for (uint32_t i = count && !is_unix ? count : 1; i < s->slots; i++) {
@@ -207,4 +216,32 @@ void ld_supervisor_close(struct ld_supervisor *s)
     free(s->sockets);
     free(s->inboxes);
     free(s->outboxes);
+}
+
+/* Whoever serves them says that it listens. */
+int *ld_supervisor_bind_alone(struct ld_plan *plan, unsigned activated)
+{
+    struct ld_supervisor s = {.plan = plan, .slots = 1, .activated = activated};
+    int *sockets = descriptors(plan->listener_count);
+
+    s.log.level = LD_FAULT;
+    for (uint32_t i = 0; sockets && i < plan->listener_count; i++) {
+        if (ld_supervisor_bind(&s, &plan->listeners[i], &sockets[i], 0))
+            continue;
+        refuse(&s, &plan->listeners[i]);
+        ld_supervisor_close_alone(plan, activated, sockets);
+        return NULL;
+    }
+    return sockets;
+}
+
+void ld_supervisor_close_alone(struct ld_plan *plan, unsigned activated,
+                               int *sockets)
+{
+    struct ld_supervisor s = {.plan = plan, .slots = 1, .activated = activated};
+
+    for (uint32_t i = 0; i < plan->listener_count; i++)
+        ld_supervisor_close_listener(&s, &plan->listeners[i], &sockets[i],
+                                     LD_CLOSE_OWN);
+    free(sockets);
 }

@@ -49,6 +49,19 @@ static void close_others(struct ld_supervisor *s, const struct ld_process *w)
             close(s->inboxes[i]);
 }
 
+/* From here on there is nothing left that needs the privileges of the
+ * supervisor: not even the config is evaluated with them. */
+static void confine(const struct ld_supervisor *s, const struct ld_process *w)
+{
+    char why[256];
+
+    if (ld_confine(&s->plan->confinement, why, sizeof(why)))
+        return;
+    ld_log(&s->log, LD_FAULT, "cannot start a worker", "worker=%u error=\"%s\"",
+           w->slot, why);
+    _exit(1);
+}
+
 static void run_child(struct ld_supervisor *s, struct ld_process *w,
                       int control)
 {
@@ -70,6 +83,7 @@ static void run_child(struct ld_supervisor *s, struct ld_process *w,
     close_others(s, w);
     ld_supervisor_leave(s);
     ld_activation_close(s->activated);
+    confine(s, w);
     exit(s->ops->work(s->ctx, &seat));
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "../linedancer.h"
+#include "../notify.h"
 #include "alloc.h"
 #include "embedded.h"
 #include "lib_core.h"
@@ -328,6 +329,8 @@ API void ld_gateway_stop(struct ld_gateway *g)
         ev_break(g->loop, EVBREAK_ALL);
         return;
     }
+    if (g->role.plan)
+        ld_notify("STOPPING=1");
     ld_gateway_close_ports(g->vm);
     ld_log(&g->log, LD_INFO, "draining", "open=%u seconds=%g", g->vm->accepted,
            g->vm->drain_seconds);

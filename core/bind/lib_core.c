@@ -321,6 +321,7 @@ __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
     ld_lib_task(L);
     ld_lib_testing(L);
     ld_lib_gateway(L);
+    ld_lib_confine(L);
     ld_lib_port(L);
     ld_lib_bus(L);
     ld_lib_dial(L);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../linedancer.h"
+#include "../notify.h"
 #include "../plan.h"
 #include "budget.h"
 #include "gateway.h"
@@ -69,6 +70,8 @@ static int l_run(lua_State *L)
     vm->L = L;
     if (ld_gateway_role(L)->kind == LD_ROLE_WORKER)
         ld_bus_start(ld_gateway_role(L)->bus);
+    if (ld_gateway_role(L)->plan)
+        ld_notify("READY=1"); /* workers have a supervisor who says so */
     ev_run(vm->worker->loop, 0);
     vm->L = outer;
     ld_watchdog_stop();
@@ -112,14 +115,18 @@ static int l_propose(lua_State *L)
 }
 
 /* core.plan() -> in a worker, the text that was proposed, and the number of its
- * version; in a process that plans anew, what holds; else nil */
+ * version; the same in a program without workers; in a process that plans
+ * anew, what holds; else nil */
 static int l_plan(lua_State *L)
 {
     const struct ld_role *role = ld_gateway_role(L);
 
-    if (role->former) {
-        lua_pushlstring(L, role->former->text, role->former->size);
-        return 1;
+    if (role->former || role->plan) {
+        const struct ld_plan *p = role->former ? role->former : role->plan;
+
+        lua_pushlstring(L, p->text, p->size);
+        lua_pushnumber(L, 1);
+        return 2;
     }
     if (role->kind != LD_ROLE_WORKER)
         return 0;

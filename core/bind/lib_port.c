@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../activation.h"
+#include "../plan.h"
 #include "lib_core.h"
 #include "port.h"
 
@@ -48,6 +49,41 @@ static int find_socket(const struct ld_seat *seat, const struct ld_vm *vm,
     return seat->sockets[index * seat->slots + slot - 1];
 }
 
+/* What was bound for the INDEX-th listener, before this process gave up what it
+ * takes; that is done once.  It is ours to remove. */
+static struct ld_listener *take_bound(const struct ld_role *role,
+                                      const struct ld_vm *vm,
+                                      const struct ld_address *at,
+                                      uint32_t index)
+{
+    struct ld_listener *l =
+        ld_listener_adopt(vm->worker->loop, role->sockets[index], vm->log);
+    bool is_own =
+        at->family == AF_UNIX && !ld_activation_has(role->activated, at);
+
+    if (l)
+        role->sockets[index] = -1;
+    if (l && is_own)
+        ld_listener_keep(l, at->path);
+    return l;
+}
+
+static struct ld_listener *open_alone(const struct ld_role *role,
+                                      const struct ld_vm *vm,
+                                      const struct ld_address *at, int backlog,
+                                      uint32_t index)
+{
+    struct ev_loop *loop = vm->worker->loop;
+    int fd;
+
+    if (role->plan && index < role->plan->listener_count &&
+        role->sockets[index] >= 0)
+        return take_bound(role, vm, at, index);
+    fd = ld_activation_find(role->activated, at, backlog);
+    return fd < 0 ? ld_listener_open(loop, at, backlog, vm->log)
+                  : ld_listener_adopt(loop, fd, vm->log);
+}
+
 /* PORT's sockets: its own, or, in a worker, those that it inherited. */
 static enum ld_status open_port(lua_State *L, struct ld_port *port,
                                 const struct ld_address *at, int backlog,
@@ -66,11 +102,7 @@ static enum ld_status open_port(lua_State *L, struct ld_port *port,
     for (uint32_t i = 0; i < port->count; i++)
         port->watched[i] = i == own || (i < LD_WORKERS_MAX && vm->keeps[i]);
     if (role->kind == LD_ROLE_ALONE) {
-        int fd = ld_activation_find(role->activated, at, backlog);
-
-        port->listeners[0] = fd < 0
-                                 ? ld_listener_open(loop, at, backlog, vm->log)
-                                 : ld_listener_adopt(loop, fd, vm->log);
+        port->listeners[0] = open_alone(role, vm, at, backlog, index);
         return port->listeners[0] ? LD_OK : LD_ERROR;
     }
     for (uint32_t i = 0; i < port->count; i++) {

@@ -20,6 +20,11 @@ struct ld_role {
     enum ld_role_kind kind;
     bool watchdog;      /* this process has but this gateway */
     unsigned activated; /* alone: sockets of a service manager */
+    /* Alone in the program, which has given up what it may take to bind and to
+       read files: what it serves, and what was bound for its listeners, -1:
+       taken.  Else NULL. */
+    const struct ld_plan *plan;
+    int *sockets;
     int plan_fd;
     const struct ld_plan *former; /* that holds while LD_ROLE_PLAN, or NULL */
     const struct ld_seat *seat;   /* borrowed */

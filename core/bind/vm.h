@@ -210,6 +210,7 @@ enum ld_status ld_vm_append(struct ld_vm *vm, struct ld_chain *q,
  * on top of the stack. */
 void ld_lib_conn(lua_State *L);
 void ld_lib_gateway(lua_State *L);
+void ld_lib_confine(lua_State *L);
 void ld_lib_port(lua_State *L);
 void ld_lib_testing(lua_State *L);
 void ld_lib_direct(lua_State *L);

@@ -18,15 +18,26 @@ local PORT, TIMEOUT = "1935", 10 -- TIMEOUT: seconds for each of open(), play() 
 local LOGINS = 3 -- connections that it may take to log in
 local AGENT = "FMLE/3.0 (compatible; Linedancer " .. ld.version .. ")"
 
+--- URL without what only its server should know: who logs in, and the query.
+function M.public(url)
+  return (tostring(url):gsub("^(%w+://)[^/]*@", "%1"):gsub("%?.*", ""))
+end
+
+--- The same for who publishes there: without the name, which is often the key that allows it.
+function M.public_target(url) return (M.public(url):gsub("(.)/[^/]*$", "%1/...")) end
+
 --- The parts of URL, "rtmp://[user:password@]host[:port]/app[/more]/name[?query]": { host = with port, user, password,
 -- app, name, base = the URL without the name }. Nil and a message for what is none.
 function M.parse(url)
   local authority, path = tostring(url):match "^rtmp://([^/]+)/(.+)$"
-  if not authority then return nil, ("'%s' is no URL such as rtmp://host/app/name"):format(tostring(url)) end
+  local shown = M.public(url)
+  if not authority then return nil, ("'%s' is no URL such as rtmp://host/app/name"):format(shown) end
   local credentials, host = authority:match "^(.*)@([^@]*)$"
   host = host or authority
   local app, name = path:match "^([^?]*)/([^/?]*%??.*)$"
-  if not app or app == "" or name == "" then return nil, ("'%s' names no stream: rtmp://host/app/name"):format(url) end
+  if not app or app == "" or name == "" then
+    return nil, ("'%s' names no stream: rtmp://host/app/name"):format(shown)
+  end
   local user, password = (credentials or ""):match "^([^:]*):?(.*)$"
   local base = "rtmp://" .. host .. "/" .. app
   if not host:find ":%d+$" then host = host .. ":" .. PORT end

@@ -75,7 +75,7 @@ end
 -- Hear what is for the owner of PULL.publication, or for that of none yet: why it is over, or nil.
 local function hear(pull, from, message)
   if message.begin then
-    pull.publication = stream.open(pull.name, pull.options, { publisher = pull.url, protocol = "pull" })
+    pull.publication = stream.open(pull.name, pull.options, { publisher = pull.shown, protocol = "pull" })
     ld.reply(from, pull.publication ~= nil)
     return not pull.publication and "published by another" or nil
   elseif message.rtmp == "kick" then
@@ -90,7 +90,7 @@ end
 local function pull_once(pull, is_idle)
   local up, problem = client.view(pull.url)
   if not up then return tostring(problem) end
-  ld.log.info("pulling", { stream = pull.name, url = pull.url })
+  ld.log.info("pulling", { stream = pull.name, url = pull.shown })
   local self, idle = ld.self(), false
   local reader = read_all(up, self, function(kind, time, body)
     if not pull.publication and not ld.call(self, { begin = true }) then error("published by another", 0) end
@@ -113,11 +113,12 @@ end
 local function pull_always(name, url, options)
   local pause, is_idle = pauses(), idleness(name, options)
   local pull = { name = name, url = url, options = setmetatable({ takeover = false }, { __index = options }) }
+  pull.shown = client.public(url)
   while true do
     local began = ld.now()
     if not stream.is_live(name) then
       local reason, idle = pull_once(pull, is_idle)
-      ld.log.info("pull ended", { stream = name, url = url, reason = reason })
+      ld.log.info("pull ended", { stream = name, url = pull.shown, reason = reason })
       if idle then break end
     end
     if is_idle() then break end
@@ -173,7 +174,7 @@ local function push_once(name, url, options, is_present)
     up.conn:close()
     return tostring(problem)
   end
-  ld.log.info("pushing", { stream = name, url = url })
+  ld.log.info("pushing", { stream = name, url = client.public_target(url) })
   local reader = read_all(up, ld.self(), function() end)
   stream.follow(up.conn, name, options, { format = "publish", id = up.id })
   local sent, moved = 0, ld.now()
@@ -194,7 +195,7 @@ local function push_always(name, url, options)
   while is_present() do
     local began = ld.now()
     local reason = push_once(name, url, options, is_present)
-    ld.log.info("push ended", { stream = name, url = url, reason = reason })
+    ld.log.info("push ended", { stream = name, url = client.public_target(url), reason = reason })
     if not is_present() then break end
     pause(ld.now() - began)
   end

@@ -15,6 +15,7 @@ local config = require "linedancer.config"
 local handler = require "linedancer.handler"
 local help = require "linedancer.cli.help"
 local remote = require "linedancer.cli.remote"
+local shape = require "linedancer.shape"
 local suggest = require "linedancer.suggest"
 
 local DONE, REFUSED, USAGE = 0, 1, 2
@@ -33,17 +34,20 @@ local function refused(host, message)
   return REFUSED
 end
 
+-- TEXT, given as option NAME, as it may be shown.
+local function shown(text, name) return shape.is_secret(name) and "what was given" or ("'%s'"):format(text) end
+
 -- The text of a --option as the type of the handler's default; or nil and a message.
 local function typed(text, default, name)
   if type(default) == "string" then return text end
   if type(default) == "number" then
     local number = tonumber(text)
     if number then return number end
-    return nil, ("option '%s' must be a number, not '%s'"):format(name, text)
+    return nil, ("option '%s' must be a number, not %s"):format(name, shown(text, name))
   end
   if type(default) == "boolean" then
     if text == "true" then return true elseif text == "false" then return false end
-    return nil, ("option '%s' must be true or false, not '%s'"):format(name, text)
+    return nil, ("option '%s' must be true or false, not %s"):format(name, shown(text, name))
   end
   return nil, ("option '%s' is a %s, which only a config file can give"):format(name, type(default))
 end

@@ -4,6 +4,7 @@
 --
 --   file, base_dir, control (the path of a socket, or nil), workers (nil: one per processor), drain (seconds)
 --   watch (boolean), retire (seconds, or nil), log = { level = }, path = { directory... }
+--   user, group (or nil), no_new_privs, seccomp (booleans): see linedancer.gateway.confine
 --   limits = { turn = (seconds that Lua may compute without waiting; 0: any), frame =, output =, connections =,
 --              linger =, mailbox =, heartbeat =, memory = (bytes of a worker; 0: any),
 --              lifetime = (seconds of a connection), stall = (seconds in which its peer takes nothing of what waits),
@@ -12,6 +13,7 @@
 --                limits = as given, max_connections =, backlog =, tls = see linedancer.tls,
 --                proxy_protocol = see linedancer.proxy_protocol, sandbox = see linedancer.sandbox }... }
 local address = require "linedancer.address"
+local confine = require "linedancer.gateway.confine"
 local handler = require "linedancer.handler"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
@@ -27,7 +29,8 @@ local function set(names)
   return known
 end
 
-local KEYS = set "workers watch retire limits listen control admin cluster path log drain"
+local KEYS = set [[workers watch retire limits listen control admin cluster path log drain user group no_new_privs
+  seccomp]]
 local LISTEN_KEYS = set "handler options limits max_connections backlog tls proxy_protocol sandbox name"
 LISTEN_KEYS[1] = true
 local LIMITS = {
@@ -213,6 +216,7 @@ local function validate(given, base_dir, bundled)
   config.log = log_of(given.log)
   config.control = control_of(given.control, config.base_dir)
   config.path = paths(given.path, config.base_dir)
+  confine.check(given, config)
   config.limits = limits_of(given.limits or {})
   for name, default in pairs(DEFAULT_LIMITS) do
     config.limits[name] = config.limits[name] or default

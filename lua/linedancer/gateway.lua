@@ -4,12 +4,12 @@
 -- good, and describes it to the supervisor (gateway/load), and once in each worker. What takes the place of a config
 -- that is served is loaded beside it, in a space of its own: prepare() and commit().
 local alarm = require "linedancer.alarm"
+local confine = require "linedancer.gateway.confine"
 local limits = require "linedancer.gateway.limits"
 local load = require "linedancer.gateway.load"
 local log = require "linedancer.log"
 local movers = require "linedancer.gateway.movers"
 local ports = require "linedancer.gateway.ports"
-local suggest = require "linedancer.suggest"
 local tasks = require "linedancer.task"
 local versions = require "linedancer.versions"
 require "linedancer" -- so that all of it hears what the supervisor says, from the first word
@@ -45,11 +45,25 @@ local function start(definitions, parts)
   return true
 end
 
-local function prepare(config, space, version)
-  if core.role() == "alone" and (config.workers or 0) > 0 then
-    return nil, ("workers = %d: only the program linedancer starts processes; here, set workers = 0"):format(
-      config.workers)
+-- What of CONFIG this process cannot do, as it is not ours alone; or nil.
+local function beyond(config)
+  if core.role() ~= "alone" or core.plan() then return nil end
+  if (config.workers or 0) > 0 then
+    return ("workers = %d: only the program linedancer starts processes; here, set workers = 0"):format(config.workers)
   end
+  local key = confine.of_program(config)
+  return key and ("%s: only the program linedancer confines its process; remove the key"):format(key)
+end
+
+-- One of the workers warns for all of them.
+local function warn(config)
+  local slot, incarnation, slots = core.worker()
+  if slot <= 1 and incarnation <= 1 then confine.warn(config, math.max(slots, 1)) end
+end
+
+local function prepare(config, space, version)
+  local refusal = beyond(config)
+  if refusal then return nil, refusal end
   local parts, definitions = load.load(config, space, version)
   if not parts then return nil, definitions end
   if core.role() == "worker" then core.join(JOIN_SECONDS) end
@@ -57,6 +71,7 @@ local function prepare(config, space, version)
   if ok then ok, message = ports.open_all(parts) end
   if not ok then return nil, message end
   current = { config = config, parts = parts, definitions = definitions, version = version }
+  warn(config)
   return true
 end
 
@@ -97,33 +112,11 @@ local function find_former(parts, part, taken)
   end
 end
 
--- States of MACHINE that connections are in, with how many.
-local function states_in_use(former)
-  local counts = {}
-  for _, conn in ipairs(core.conns()) do
-    local machine = conn.machine.base or conn.machine -- that of one that is traced is its own
-    local state = (machine == former or machine.successor == former) and conn.state
-    if state then counts[state] = (counts[state] or 0) + 1 end
-  end
-  return counts
-end
-
--- Could the connections of machine FORMER go on in NEXT_MACHINE? True, or nil and why not.
-local function check_states(former, next_machine)
-  if next_machine.upgrade then return true end
-  local counts = states_in_use(former)
-  for _, state in ipairs(suggest.keys(counts)) do
-    if not next_machine.states[state] then
-      return nil, ("%s: there is no state '%s', which %d of its connections %s in, and no upgrade()"):format(
-        next_machine.name, state, counts[state], counts[state] == 1 and "is" or "are")
-    end
-  end
-  return true
-end
-
 --- Get CONFIG, loaded in SPACE, ready to take the place of what there is, as VERSION. BACK: it was before, and who
 -- cannot go back stays. Returns what commit() takes, or nil and why not: then nothing has changed.
 function M.prepare(config, space, version, back)
+  local key = confine.differs(config, current.config)
+  if key then return nil, ("%s: what was given up at the start cannot be changed; that takes a restart"):format(key) end
   local parts, definitions = load.load(config, space, version)
   if not parts then return nil, definitions end
   local taken = {}
@@ -133,7 +126,7 @@ function M.prepare(config, space, version, back)
     part.number = former and former.number
     part.continues = former and former.definition.name == part.definition.name
     if part.continues and not back then
-      local ok, message = check_states(former.machine, part.machine)
+      local ok, message = movers.check(former.machine, part.machine)
       if not ok then
         load.discard(parts)
         return nil, message

@@ -113,7 +113,7 @@ local function options_of(options)
     end
     if not OPTION[type(default)] then
       refuse("%s must have a string, number, boolean, table or function as its default, not %s", at("options", name),
-        shape.describe(default))
+        shape.describe(default, name))
     end
   end
   return options

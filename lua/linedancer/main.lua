@@ -48,12 +48,12 @@ local function secret_to_be()
   return shared or secret.new()
 end
 
--- How to run a config, and where the bundled handlers are. A process that makes a plan records what it reads; a worker
--- reads what that one has read, whatever has become of the disk.
+-- How to run a config, and where the bundled handlers are. A process that makes a plan records what it reads; one that
+-- serves reads what that one has read, whatever has become of the disk, and of what it may read.
 local function part()
   local role = core.role()
-  if role == "worker" then
-    local text, version = core.plan()
+  local text, version = core.plan()
+  if text and role ~= "plan" then
     local handlers_path, shared, files = plan.decode(text)
     secret.share(shared)
     source.serve(files)

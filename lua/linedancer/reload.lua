@@ -63,6 +63,7 @@ end
 local function reload_alone(dry)
   core.extend_turn(LOADING)
   local version = gateway.current() + 1
+  source.serve(nil) -- but the disk
   local recorded = source.record()
   local changes, message = guarded(version, recorded)
   if changes and not dry then

@@ -22,13 +22,28 @@ function M.guard(fn, prefix)
   end
 end
 
---- What VALUE is, after "must be ..., not ".
-function M.describe(value)
+-- Words in the names of what nobody should read in a log.
+local SECRETS = { "passw", "passphrase", "secret", "token", "credential", "key$", "key[^%a]", "keys$" }
+
+--- Does PATH, or what is named so, hold something that must not be shown?
+function M.is_secret(path)
+  path = path:lower()
+  for _, word in ipairs(SECRETS) do
+    if path:find(word) then return true end
+  end
+  return false
+end
+
+--- What VALUE is, after "must be ..., not "; of one at a PATH (or nil) that is secret, only its type. Who logs in by an
+-- URL is not shown.
+function M.describe(value, path)
   local kind = type(value)
   if value == nil then return "nothing" end
-  if kind == "string" then return #value <= 40 and ("the string '%s'"):format(value) or "a string" end
-  if kind == "number" or kind == "boolean" then return tostring(value) end
-  return "a " .. kind
+  if kind == "boolean" then return tostring(value) end
+  if path and M.is_secret(path) then return "a " .. kind end
+  if kind == "number" then return tostring(value) end
+  if kind ~= "string" or #value > 40 then return "a " .. kind end
+  return ("the string '%s'"):format((value:gsub("://[^/]*@", "://...@")))
 end
 
 --- PATH extended by KEY: "listen" + 2 -> "listen[2]", "listen[2]" + "name" -> "listen[2].name".
@@ -40,7 +55,7 @@ function M.at(path, key)
 end
 
 function M.typed(value, kind, path)
-  if type(value) ~= kind then M.refuse("%s must be a %s, not %s", path, kind, M.describe(value)) end
+  if type(value) ~= kind then M.refuse("%s must be a %s, not %s", path, kind, M.describe(value, path)) end
   return value
 end
 
@@ -50,21 +65,21 @@ end
 
 function M.positive(value, path)
   if not M.finite(value) or value <= 0 then
-    M.refuse("%s must be a number above 0, not %s", path, M.describe(value))
+    M.refuse("%s must be a number above 0, not %s", path, M.describe(value, path))
   end
   return value
 end
 
 function M.seconds(value, path)
   if not M.finite(value) or value < 0 then
-    M.refuse("%s must be seconds, 0 or more, not %s", path, M.describe(value))
+    M.refuse("%s must be seconds, 0 or more, not %s", path, M.describe(value, path))
   end
   return value
 end
 
 function M.whole(value, least, path)
   if not M.finite(value) or value < least or value % 1 ~= 0 then
-    M.refuse("%s must be a whole number, %d or more, not %s", path, least, M.describe(value))
+    M.refuse("%s must be a whole number, %d or more, not %s", path, least, M.describe(value, path))
   end
   return value
 end

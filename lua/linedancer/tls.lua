@@ -103,6 +103,12 @@ local function terms_of(checked)
   return terms
 end
 
+--- Have the files of CHECKED, of check(), read while this process may: true, or nil and why they cannot be.
+function M.read(checked)
+  local terms, message = terms_of(checked)
+  return terms and true, message
+end
+
 --- What core.listen() takes for CHECKED, of check(), and a warning or nil; or nil and why not.
 function M.context(checked)
   local terms, message = terms_of(checked)

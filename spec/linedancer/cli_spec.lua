@@ -155,7 +155,7 @@ describe("the command line", function()
       refused(2, "--handler x lacks its --listen ADDRESS", "run", "--handler", "x")
       refused(2, "--listen needs a value", "run", "--listen")
       refused(2, "--option takes NAME=VALUE, not 'x'", "run", "--listen", ":0", "--handler", "x", "--option", "x")
-      refused(2, "--option a=b must follow the --listen and --handler", "run", "--option", "a=b")
+      refused(2, "--option a must follow the --listen and --handler", "run", "--option", "a=b")
       for _, wrong in ipairs { "-1", "1.5", "many" } do
         refused(2, "--workers takes a whole number, 0 or more, not '" .. wrong .. "'", "run", "--workers", wrong, "x")
       end

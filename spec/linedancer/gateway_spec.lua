@@ -147,12 +147,13 @@ describe("gateway", function()
 
   describe("as a plan", function()
     local function propose(c)
-      local kept, text, code = core.propose, nil, nil
+      local kept, confine, text, code = core.propose, core.confine, nil, nil
       core.propose = function(proposed) text = proposed end
+      core.confine = function() return not c.stuck, c.stuck end
       c.drain, c.log = 30, {}
       c.limits.heartbeat = 10
       local lines = logged(function() code = loader.plan(c, "/handlers", { a = "b" }) end)
-      core.propose = kept
+      core.propose, core.confine = kept, confine
       return code, text, lines
     end
 
@@ -162,6 +163,25 @@ describe("gateway", function()
       assert.equal(0, code)
       assert.matches("11:127.0.0.1:0,10:starts.lua,1:0,4:1024,", text, 1, true)
       assert.is_nil(_G.started)
+    end)
+
+    it("runs no handler when it cannot be confined", function()
+      local c = config "starts.lua"
+      c.stuck = "it cannot"
+      _G.STARTED = nil
+      local code, text, lines = propose(c)
+      assert.same({ 1, "it cannot" }, { code, lines[1].text })
+      assert.is_nil(text or _G.STARTED)
+    end)
+
+    it("reads keys while it may, and says which it cannot", function()
+      local c = config "starts.lua"
+      c.listen[1].tls = { pairs = { { certificate = "/no/such.pem", key = "/no/such.pem" } } }
+      _G.STARTED = nil
+      local code, text, lines = propose(c)
+      assert.equal(1, code)
+      assert.matches("^listener l1: cannot open /no/such.pem: No such file", lines[1].text)
+      assert.is_nil(text or _G.STARTED)
     end)
 
     it("refuses one that is not", function()

@@ -15,6 +15,14 @@ for file in bin/linedancer include/linedancer.h share/linedancer/handlers \
 done
 "$prefix/bin/linedancer" version | grep -F "$version"
 
+unit=$prefix/lib/systemd/system/linedancer.service
+grep -Fx "ExecStart=$prefix/bin/linedancer run $prefix/etc/linedancer/gateway.lua" \
+    "$unit"
+if grep '@[a-z]*dir@' "$unit"; then
+    echo "the unit has places that were not filled"
+    exit 1
+fi
+
 export PKG_CONFIG_PATH
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name linedancer.pc)")
 cat >"$prefix/host.c" <<'END'

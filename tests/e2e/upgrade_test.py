@@ -149,7 +149,8 @@ class Upgrade(unittest.TestCase):
         visitor.join(10)
         self.assertEqual((visitor.refused, visitor.cut), (0, 0))
 
-    def test_a_service_manager_is_told(self):
+    def manager(self):
+        """What a service manager listens on."""
         path = tempfile.mktemp(prefix="ld-notify-")
         manager = self.start(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         manager.settimeout(15)
@@ -157,11 +158,33 @@ class Upgrade(unittest.TestCase):
         self.addCleanup(os.unlink, path)
         os.environ["NOTIFY_SOCKET"] = path
         self.addCleanup(os.environ.pop, "NOTIFY_SOCKET")
+        return manager
+
+    def test_a_service_manager_is_told_without_workers_too(self):
+        manager = self.manager()
+        gateway = self.start(Gateway({"handler": FRAMED}, workers=0))
+        self.assertEqual(manager.recv(100), b"READY=1")
+        self.assertEqual(gateway.stop(), 0)
+        self.assertEqual(manager.recv(100), b"STOPPING=1")
+
+    def test_a_service_manager_is_told(self):
+        manager = self.manager()
         gateway = self.gateway()
         ready = "MAINPID=%d\nREADY=1"
+        config = pathlib.Path(gateway.config).read_text()
         self.assertEqual(manager.recv(100).decode(), ready % gateway.pid)
+        for good in (True, False):
+            if not good:
+                pathlib.Path(gateway.config).write_text("return {")
+            gateway.signal(signal.SIGHUP)
+            self.assertRegex(manager.recv(100).decode(),
+                             r"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+            self.assertEqual(manager.recv(100), b"READY=1")
+        pathlib.Path(gateway.config).write_text(config)
         heir = self.upgrade(gateway)
         self.assertEqual(manager.recv(100).decode(), ready % heir)
+        # It may have listened to the process that it knew alone.
+        self.assertEqual(manager.recv(100).decode(), "MAINPID=%d" % heir)
         os.kill(heir, signal.SIGTERM)
         self.assertEqual(manager.recv(100), b"STOPPING=1")
 

@@ -10,7 +10,8 @@ import sys
 
 LAYERS = [
     {"ld", "value"},
-    {"log", "buf", "chain", "blob", "format", "names", "notify", "outbox", "seat"},
+    {"log", "buf", "chain", "blob", "confine", "format", "names", "notify", "outbox",
+     "seat", "syscalls"},
     {"unpack", "pack", "timer", "transport", "sock", "memory", "nowhere", "tls",
      "proxy", "network", "source",
      "plan"},

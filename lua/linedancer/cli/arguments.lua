@@ -55,7 +55,7 @@ local function option(pairs_read, text)
   local name, value = text:match("^([^=]+)=(.*)$")
   if not name then refuse("--option takes NAME=VALUE, not '%s'", text) end
   local pair = pairs_read[#pairs_read]
-  if not pair then refuse("--option %s must follow the --listen and --handler that it belongs to", text) end
+  if not pair then refuse("--option %s must follow the --listen and --handler that it belongs to", name) end
   table.insert(pair.options, { name, value })
 end
 

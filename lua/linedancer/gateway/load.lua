@@ -1,4 +1,5 @@
 --- gateway/load: loads the handlers that a config names, and describes it to the supervisor.
+local confine = require "linedancer.gateway.confine"
 local core = require("linedancer.api").core
 local handler = require "linedancer.handler"
 local limits = require "linedancer.gateway.limits"
@@ -84,12 +85,37 @@ local function mistake_in(parts, handlers_path)
   end
 end
 
+-- Be who runs the handlers of CONFIG; what only the one who starts it may read is read before that. Returns who that
+-- is, or nil and why not.
+local function enter(config)
+  local identity, message = confine.identity(config)
+  if not identity then return nil, message end
+  local ok
+  for _, listener in ipairs(config.listen) do
+    if listener.tls then
+      ok, message = require("linedancer.tls").read(listener.tls)
+      if not ok then return nil, ("listener %s: %s"):format(listener.name, message) end
+    end
+  end
+  ok, message = confine.enter(config, identity)
+  return ok and identity, message
+end
+
+-- What CONFIG describes, or nil and why it is not good.
+local function load_as_user(config, space)
+  local parts, message = M.load(config, space, 1)
+  if parts or not config.user or not message:find("Permission denied", 1, true) then return parts, message end
+  return nil, ("%s (handlers are read as user '%s')"):format(message, config.user)
+end
+
 --- Describe CONFIG to the supervisor if it is good: see linedancer.plan. SHARED is the gateway's secret. AGAIN: it is
 -- for a gateway that runs, so mistakes that would show later are refused, too. Returns the exit code: 1 when something
 -- was refused, which the log says.
 function M.plan(config, handlers_path, files, space, shared, again)
   if config.log and config.log.level then core.log_level(config.log.level) end
-  local parts, message = M.load(config, space, 1)
+  local identity, message = enter(config)
+  local parts
+  if identity then parts, message = load_as_user(config, space) end
   if parts and again then
     message = mistake_in(parts, handlers_path)
     parts = not message and parts
@@ -100,7 +126,7 @@ function M.plan(config, handlers_path, files, space, shared, again)
   end
   local names = {}
   for i, part in ipairs(parts) do names[i] = part.definition.name end
-  core.propose(plan.encode(config, listeners_of(config), names, handlers_path, shared, files))
+  core.propose(plan.encode(config, listeners_of(config), names, handlers_path, shared, files, identity))
   return 0
 end
 

@@ -32,9 +32,13 @@ local function read_disk(filename)
   return text
 end
 
---- The text of FILENAME, or nil and a message.
+--- The text of FILENAME, or nil and a message. What has been recorded is not read again.
 function M.read(filename)
-  if not served then return read_disk(filename) end
+  if not served then
+    local text = recorded and recorded[filename]
+    if text then return text end
+    return read_disk(filename)
+  end
   if served[filename] then return served[filename] end
   return nil, ("cannot open %s: it is not among the files that this gateway was started with"):format(filename)
 end
