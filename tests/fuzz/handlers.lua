@@ -30,7 +30,8 @@ function M.http(input)
   play.alike(http, input, { options = { stats = true, http_wait = 0, files = { ["/"] = "dev" } } })
 end
 
-local EXAMPLES = { "fields", "packets", "pubsub", "recover", "rpc", "tlv", "upload" }
+-- Those whose answers do not depend on when what came.
+local EXAMPLES = { "fields", "packets", "pubsub", "recover", "tlv", "upload" }
 
 --- One of the examples: the second byte says which.
 function M.examples(input)
