@@ -193,7 +193,7 @@ class Attacks(Attacked):
         """The listener pauses at limits.connections; the kernel's queue holds
         the rest, and each gets its answer when it is its turn."""
         count = size(12500, 500)
-        floods = [("flood", count, size(0.2, 0.05))] * size(4, 2)
+        floods = [("flood", count, 0.2)] * size(4, 2)
         for end in self.attack(*floods, fresh=False,
                                limits={"connections": size(1000, 100)}):
             self.assertEqual(end["answered"], count)
