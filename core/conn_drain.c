@@ -79,6 +79,13 @@ enum ld_status ld_conn_depend(struct ld_conn *c, int64_t handle, bool parked)
     return LD_OK;
 }
 
+/* Has W passed its end on?  Then it is done when all output has left: to try it
+ * before would be in vain, and two who try each other never come to rest. */
+static bool has_ended(const struct ld_conn *w)
+{
+    return w->wait == LD_WAIT_PIPE && w->eof && ld_conn_unread(w) == 0;
+}
+
 /* One that relays is tried again if it is held, or C has ended. */
 static void tell_relay(const struct ld_conn *c, struct ld_conn *w, bool ended)
 {
@@ -86,7 +93,7 @@ static void tell_relay(const struct ld_conn *c, struct ld_conn *w, bool ended)
         w->held = true;
         w->await->lost = c->doom ? c->doom : LD_CLOSED;
     }
-    if (w->held)
+    if (w->held && (ended || !c->out || !has_ended(w)))
         ld_conn_queue(w);
 }
 

@@ -33,9 +33,19 @@ static void leave_signals(const struct ld_supervisor *s)
     sigprocmask(SIG_SETMASK, &s->former_mask, NULL);
 }
 
+/* What is the supervisor's alone; of a reload that is under way, too. */
+static void leave_files(const struct ld_supervisor *s)
+{
+    const int fds[] = {s->signals, s->reload.out, s->reload.err, s->watch.fd};
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
 void ld_supervisor_leave(struct ld_supervisor *s)
 {
-    close(s->signals);
+    leave_files(s);
     for (uint32_t i = 0; i < s->slots; i++)
         if (s->workers[i].control >= 0)
             close(s->workers[i].control);

@@ -56,6 +56,32 @@ static void a_pipe_ends_when_all_has_been_taken(void **state)
     free_both();
 }
 
+/* Each side is told of the other's output: they may not wake each other
+ * forever. */
+static void two_ends_that_nobody_takes_come_to_rest(void **state)
+{
+    uint64_t there = 0, back = 0, heard = 0;
+
+    (void)state;
+    open_far();
+    start(&near, &far, 0);
+    near.memory.room = far.memory.room = 0;
+    feed(&near, &there, 100);
+    feed(&far, &back, 100);
+    peer_end(&near, LD_EOF);
+    peer_end(&far, LD_EOF);
+    for (int i = 0; i < 10; i++)
+        ld_pool_settle(rig.pool);
+    assert_false(ld_pool_settle(rig.pool));
+    assert_false(job.over);
+    take(&near, &heard, 100);
+    heard = 0;
+    take(&far, &heard, 100);
+    assert_true(job.over);
+    assert_int_equal(job.st, LD_OK);
+    free_both();
+}
+
 static void a_full_side_does_not_hold_the_other_way(void **state)
 {
     uint64_t fed = 0;
@@ -265,6 +291,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, relay_set_up, rig_tear_down)
         T(a_pipe_goes_both_ways_and_carries_each_end),
         T(a_pipe_ends_when_all_has_been_taken),
+        T(two_ends_that_nobody_takes_come_to_rest),
         T(a_full_side_does_not_hold_the_other_way),
         T(a_reset_of_either_ends_the_pipe),
         T(a_side_that_is_finished_ends_the_pipe),

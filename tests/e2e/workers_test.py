@@ -46,6 +46,18 @@ def alive(pid):
     return state.rpartition(")")[2].split()[0] not in "ZX"
 
 
+def descriptors(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def open_for_writing(fifo):
+    """FIFO, once somebody reads it, or else None."""
+    try:
+        return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
 def who(address):
     """The process that a new connection is served by; the connection."""
     sock = connect(address)
@@ -315,6 +327,21 @@ class Dying(unittest.TestCase):
             os.kill(pid, signal.SIGKILL)
             started(gateway, 2)
             self.assertEqual(read_all(connect(gateway.address())), b"old")
+
+    def test_one_that_starts_amid_a_reload_has_no_more_descriptors(self):
+        """The supervisor's pipes to the child that loads are not its own."""
+        with Gateway({"handler": "return function() end"}, workers=1) as gateway:
+            pid = started(gateway, 1)[0]
+            before = descriptors(pid)
+            gate = str(gateway.directory / "gate")
+            os.mkfifo(gate)
+            gateway.write("handler1.lua", f"io.open('{gate}'):read()\n"
+                          "return function() end")
+            gateway.signal(signal.SIGHUP)
+            writer = until(lambda: open_for_writing(gate), "a reader")
+            self.addCleanup(os.close, writer)
+            os.kill(pid, signal.SIGKILL)
+            self.assertEqual(descriptors(started(gateway, 2)[1]), before)
 
     def test_no_worker_outlives_its_supervisor(self):
         with Gateway({"handler": WHO}, workers=2) as gateway:

@@ -23,12 +23,12 @@ local TRIAL, TRIAL_MAX, ERRORS = 600, 86400, 1 -- seconds; per cent
 local SETTLE, LOOK = 1, 0.01 -- seconds
 local began = os.time()
 
--- Are the fields of REQUEST of the KINDS, a table? Others than those are refused.
+-- Are the fields of REQUEST of the KINDS, a table? Others than those are refused, and of several the first by name.
 local function check(request, kinds)
-  for key, value in pairs(request) do
-    local kind = kinds[key]
+  for _, key in ipairs(suggest.keys(request)) do
+    local kind, value = kinds[key], request[key]
     if not kind and key ~= "command" and key ~= "id" then
-      return nil, suggest.unknown("argument", tostring(key), suggest.keys(kinds))
+      return nil, suggest.unknown("argument", key, suggest.keys(kinds))
     end
     if kind and type(value) ~= kind then return nil, ("%s must be a %s"):format(key, kind) end
   end

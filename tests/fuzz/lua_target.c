@@ -1,13 +1,11 @@
-/* lua_target.h -- fuzzes a function of Lua: LUA_TARGET of LUA_SCRIPT.
+/* lua_target.c -- fuzzes a function of Lua: LUA_TARGET of LUA_SCRIPT, which
+ * come from the build: target x_y is function y of the script x.lua.
  *
  * The script returns a table of functions that take the input as a string and
  * raise an error where something is wrong.  Where the interpreter goes is told
  * to libFuzzer by a hook on each line, so it can steer; the JIT is off.
  * Runs in the source directory, where the modules are.
  */
-#ifndef LD_FUZZ_LUA_TARGET_H
-#define LD_FUZZ_LUA_TARGET_H
-
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>
@@ -15,6 +13,11 @@
 #include <stdlib.h>
 
 #include "bind/lib_core.h"
+
+#ifndef LUA_TARGET
+#define LUA_SCRIPT "tests/fuzz/rtmp.lua"
+#define LUA_TARGET "chunk"
+#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -86,5 +89,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         give_up(L);
     return 0;
 }
-
-#endif
