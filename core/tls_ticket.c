@@ -80,6 +80,13 @@ static int try_epoch(const uint8_t *secret, uint64_t epoch, unsigned char *name,
     return r;
 }
 
+/* Whether whoever comes back with a ticket is given another: of TLS 1.3, each
+ * is used but once, so that nobody sees who comes back (RFC 8446, C.4). */
+static bool renews(const SSL *ssl)
+{
+    return SSL_version(ssl) >= TLS1_3_VERSION;
+}
+
 /* 1: done; 2: done, and a new one is to be made; 0: a full handshake. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
                      EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypts)
@@ -93,7 +100,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv,
         return -1;
     r = try_epoch(secret, epoch, name, iv, cipher, mac, encrypts);
     if (r != 0 || encrypts)
-        return r;
+        return r == 1 && !encrypts && renews(ssl) ? 2 : r;
     r = try_epoch(secret, epoch - 1, name, iv, cipher, mac, 0);
     return r == 1 ? 2 : r;
 }
