@@ -106,6 +106,23 @@ def rtmp(server, arguments, seconds):
             "--seconds", str(seconds)]))
 
 
+def tls(server, arguments, seconds, warmup):
+    return json.loads(run_against(
+        server, client("tls_load", server) + arguments + [
+            "--seconds", str(seconds), "--warmup", str(warmup)]))
+
+
+def tls_bulk(server, arguments, seconds, warmup):
+    """Counts bytes, as a download outlasts a sample."""
+    found = tls(server, arguments, seconds, warmup)
+    return {"cpu_s_gb": found["cpu_s_gb"], "rate": 1e3 / found["cpu_s_gb"]}
+
+
+def tls_probe(server):
+    """As probe()."""
+    tls(server, ["--mode", "echo", "--connections", "1"], 0.05, 0)
+
+
 def settled_memory(server):
     """Memory once two looks in a row agree, or when patience ends."""
     pids = server.process.pids()
@@ -117,10 +134,10 @@ def settled_memory(server):
     return now
 
 
-def idle(server, arguments):
+def idle(server, arguments, load_name="load"):
     """Bytes per connection that has echoed one message and gone quiet."""
     before = settled_memory(server)
-    command = [servers.program("load"), "--port", str(server.port),
+    command = [servers.program(load_name), "--port", str(server.port),
                "--connections", str(IDLE_CONNECTIONS)] + arguments
     holder = Process(command, cores=[LOAD_CORE], stdin=subprocess.PIPE)
     try:
