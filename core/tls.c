@@ -223,7 +223,8 @@ static enum ld_status tls_read(struct ld_link *l, void *dst, size_t size,
     if (r != 1)
         st = status_of(t, r);
     t->dry = st == LD_AGAIN;
-    forget_errors();
+    if (st && st != LD_AGAIN)
+        forget_errors();
     return st;
 }
 
@@ -269,7 +270,8 @@ static enum ld_status tls_writev(struct ld_link *l, const struct iovec *iov,
     forget_errors();
     while (!st && i < count && t->size == 0)
         st = write_record(t, iov, count, &i, &off, put);
-    forget_errors();
+    if (st)
+        forget_errors();
     return st;
 }
 

@@ -18,6 +18,7 @@
 enum {
     EVENTS = 64,
     OPENING = 32, /* idle connections whose echo is awaited at a time */
+    TRIES = 20,   /* handshakes that a ticket is waited for */
     TICK_MS = 200 /* how often silence is looked for */
 };
 
@@ -322,8 +323,11 @@ static void measure(struct load *l)
     uint64_t bytes;
 
     open_all(l);
-    while (quiet_since(l, 0, 0) || l->unticketed > 0)
+    while (quiet_since(l, 0, 0) || l->unticketed > 0) {
         turn(l, TICK_MS);
+        if (l->unticketed > 0 && l->messages > l->options.connections * TRIES)
+            die("the server gives no tickets");
+    }
     turn_until(l, now_ns() + (uint64_t)(l->options.warmup * 1e9));
     histogram_reset(&l->latency);
     bytes = l->bytes;
