@@ -11,6 +11,7 @@ from . import processes, servers
 from .processes import LOAD_CORE, Failure, Process
 
 IDLE_CONNECTIONS = 5000
+IDLE_OVER_TLS = 1500  # handshakes take their time
 PATIENCE = 60.0
 TRIPS = 20000  # round trips of messages before any are measured
 SETTLE_TIMEOUT = 3.0
@@ -136,9 +137,10 @@ def settled_memory(server):
 
 def idle(server, arguments, load_name="load"):
     """Bytes per connection that has echoed one message and gone quiet."""
+    count = IDLE_CONNECTIONS if load_name == "load" else IDLE_OVER_TLS
     before = settled_memory(server)
     command = [servers.program(load_name), "--port", str(server.port),
-               "--connections", str(IDLE_CONNECTIONS)] + arguments
+               "--connections", str(count)] + arguments
     holder = Process(command, cores=[LOAD_CORE], stdin=subprocess.PIPE)
     try:
         holder.wait_for("^ready$")
@@ -149,8 +151,8 @@ def idle(server, arguments, load_name="load"):
             holder.fail("failed")
     finally:
         holder.stop()
-    return {"private": (after[0] - before[0]) / IDLE_CONNECTIONS,
-            "resident": (after[1] - before[1]) / IDLE_CONNECTIONS}
+    return {"private": (after[0] - before[0]) / count,
+            "resident": (after[1] - before[1]) / count}
 
 
 def redis_benchmark(server, command, depth, operations, keys):
