@@ -23,6 +23,14 @@ struct tls {
     bool shut, fin;      /* close_notify has been said; and TCP's end */
 };
 
+/* What OpenSSL says of a call counts only if nothing was there before it.  To
+ * look is far cheaper than to clear, and hardly ever is there anything. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
 static struct tls *tls_of(const struct ld_link *l)
 {
     return l->state;
@@ -136,7 +144,7 @@ enum ld_status ld_tls_begin(struct ld_tls_context *ctx, int fd,
     struct tls *t = calloc(1, sizeof(*t));
     BIO *bio;
 
-    ERR_clear_error();
+    forget_errors();
     if (!t)
         return LD_NOMEM;
     t->fd = fd;
@@ -199,14 +207,14 @@ enum ld_status ld_tls_handshake(struct ld_link *l, int *wants, char *why,
     enum ld_status st;
     int r;
 
-    ERR_clear_error();
+    forget_errors();
     r = SSL_do_handshake(t->ssl);
     st = r == 1 ? LD_OK : status_of(t, r);
     if (st == LD_EOF)
         st = LD_RESET;
     if (st && st != LD_AGAIN)
         explain(t, st, why, size);
-    ERR_clear_error();
+    forget_errors();
     if (t->size > 0 && (st == LD_OK || st == LD_AGAIN))
         send_kept(t);
     *wants = LD_READ | (t->size > 0 ? LD_WRITE : 0);
@@ -220,12 +228,13 @@ static enum ld_status tls_read(struct ld_link *l, void *dst, size_t size,
     enum ld_status st = LD_OK;
     int r;
 
-    ERR_clear_error();
+    forget_errors();
     r = SSL_read_ex(t->ssl, dst, size, got);
     if (r != 1)
         st = status_of(t, r);
     t->dry = st == LD_AGAIN;
-    ERR_clear_error();
+    if (st && st != LD_AGAIN)
+        forget_errors();
     return st;
 }
 
@@ -268,10 +277,11 @@ static enum ld_status tls_writev(struct ld_link *l, const struct iovec *iov,
     size_t off = 0;
     int i = 0;
 
-    ERR_clear_error();
+    forget_errors();
     while (!st && i < count && t->size == 0)
         st = write_record(t, iov, count, &i, &off, put);
-    ERR_clear_error();
+    if (st)
+        forget_errors();
     return st;
 }
 
@@ -288,9 +298,9 @@ static enum ld_status tls_flush(struct ld_link *l)
 static void say_goodbye(struct tls *t)
 {
     if (!t->shut && !t->lost) {
-        ERR_clear_error();
+        forget_errors();
         SSL_shutdown(t->ssl);
-        ERR_clear_error();
+        forget_errors();
     }
     t->shut = true;
 }

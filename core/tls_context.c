@@ -29,6 +29,7 @@ static void free_extra(void *parent, void *p, CRYPTO_EX_DATA *data, int index,
         SSL_CTX_free(e->others[i]);
     BIO_meth_free(e->method);
     OPENSSL_cleanse(e->secret, sizeof(e->secret));
+    OPENSSL_cleanse(e->tickets, sizeof(e->tickets));
     free(e->others);
     free(e->alpn);
     free(e);

@@ -6,6 +6,12 @@
 
 #include "tls.h"
 
+/* What tickets are encrypted with, for some hours; see tls_ticket.c. */
+struct ld_tls_ticket_keys {
+    uint64_t epoch; /* 0: not made yet */
+    uint8_t name[16], aes[32], mac[32];
+};
+
 /* What belongs to an SSL_CTX, and is freed with it. */
 struct ld_tls_extra {
     SSL_CTX **others; /* for further names; OTHER_COUNT */
@@ -15,6 +21,7 @@ struct ld_tls_extra {
     BIO_METHOD *method; /* see tls.c */
     bool client;
     uint8_t secret[LD_TLS_SECRET];
+    struct ld_tls_ticket_keys tickets[2]; /* of this epoch and the last */
 };
 
 struct ld_tls_extra *ld_tls_extra_of(const SSL_CTX *ctx);

@@ -146,6 +146,19 @@ class Terms(Case):
                 self.assertEqual(told[5], "true")
                 seen.add(told[6])
 
+    def test_who_comes_back_by_a_ticket_of_tls_1_3_is_given_another(self):
+        """Such clients use each but once: without another, every second
+        handshake is a full one."""
+        gateway = self.gateway(workers=1)
+        context = self.pki.client("first")
+        sock = self.secure(gateway, context)
+        self.facts(sock)
+        for _ in range(2):
+            session = sock.session
+            sock = self.secure(gateway, context, session=session)
+            self.assertEqual(self.facts(sock)[5], "true")
+            self.assertNotEqual(sock.session.id, session.id)
+
     def test_a_reload_brings_new_certificates(self):
         gateway = self.gateway()
         sock = self.secure(gateway)

@@ -5,12 +5,14 @@ next. What fails or is missing stays in the result by name."""
 
 import statistics
 
-from . import measure, servers
+from . import measure, servers, tls_servers
 from .processes import Failure
-from .report import BEST_PEER, goals
+from .report import PEER_GOALS, goals
 from .servers import Missing
 
 IDLE_ROUNDS = 3
+
+servers.START.update(tls_servers.START)
 
 
 class Result:
@@ -61,7 +63,7 @@ def start(result, prepare, progress):
 def schedule(results, turns):
     """The first and ours in turn; then the first and each peer, twice. Where
     peers set the goal, all are measured as often as ours."""
-    if any(BEST_PEER in goals(r.entrant) for r in results):
+    if any(goal in PEER_GOALS for r in results for goal in goals(r.entrant)):
         return results * turns + [results[0]]
     ours = [r for r in results[1:] if r.entrant.peer == "linedancer"]
     peers = [r for r in results[1:] if r not in ours]
@@ -195,6 +197,22 @@ def rtmp(row, entrants, options, progress):
                    options.fanout_turns, progress)
 
 
+def tls(row, entrants, options, progress):
+    bulk = row.kind == "tlsbulk"
+    kind = measure.tls_bulk if bulk else measure.tls
+    seconds = options.seconds * (2 if bulk else 1)
+
+    def sample(server):
+        return kind(server, row.load, seconds, 0.05)
+
+    def warm_up(server):
+        kind(server, row.load, options.warmup, 0)
+
+    cost = "cpu_s_gb" if bulk else "cpu_us"
+    return compete([Table(None, entrants, sample, cost)], warm_up, options,
+                   options.turns, progress)
+
+
 def redis(row, entrants, options, progress):
     """As many operations of a kind for each as the first does in the time."""
     servers.need("redis-tools", "redis-benchmark")
@@ -215,13 +233,15 @@ def redis(row, entrants, options, progress):
 
 def idle(row, entrants, options, progress):
     """A fresh server each time: freed memory would hide the next cost."""
-    table = Table(None, entrants, lambda s: measure.idle(s, row.load))
+    load, probe = (("tls_load", measure.tls_probe) if row.kind == "tlsidle"
+                   else ("load", measure.probe))
+    table = Table(None, entrants, lambda s: measure.idle(s, row.load, load))
     for number in range(1, min(options.rounds, IDLE_ROUNDS) + 1):
         for result in table.results:
             if result.trouble:
                 continue
             progress("round %d: %s" % (number, result.entrant.label))
-            server = start(result, measure.probe, progress)
+            server = start(result, probe, progress)
             try:
                 if server:
                     result.samples.append(table.sample(server))
@@ -234,4 +254,5 @@ def idle(row, entrants, options, progress):
 
 CONTESTS = {"throughput": throughput, "idle": idle, "redis": redis,
             "workers": workers, "messages": messages, "fanout": fanout,
-            "rtmp": rtmp, "rtmpin": rtmp}
+            "rtmp": rtmp, "rtmpin": rtmp, "tls": tls, "tlsbulk": tls,
+            "tlsidle": idle}

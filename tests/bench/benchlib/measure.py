@@ -11,6 +11,7 @@ from . import processes, servers
 from .processes import LOAD_CORE, Failure, Process
 
 IDLE_CONNECTIONS = 5000
+IDLE_OVER_TLS = 1500  # handshakes take their time
 PATIENCE = 60.0
 TRIPS = 20000  # round trips of messages before any are measured
 SETTLE_TIMEOUT = 3.0
@@ -106,6 +107,23 @@ def rtmp(server, arguments, seconds):
             "--seconds", str(seconds)]))
 
 
+def tls(server, arguments, seconds, warmup):
+    return json.loads(run_against(
+        server, client("tls_load", server) + arguments + [
+            "--seconds", str(seconds), "--warmup", str(warmup)]))
+
+
+def tls_bulk(server, arguments, seconds, warmup):
+    """Counts bytes, as a download outlasts a sample."""
+    found = tls(server, arguments, seconds, warmup)
+    return {"cpu_s_gb": found["cpu_s_gb"], "rate": 1e3 / found["cpu_s_gb"]}
+
+
+def tls_probe(server):
+    """As probe()."""
+    tls(server, ["--mode", "echo", "--connections", "1"], 0.05, 0)
+
+
 def settled_memory(server):
     """Memory once two looks in a row agree, or when patience ends."""
     pids = server.process.pids()
@@ -117,11 +135,12 @@ def settled_memory(server):
     return now
 
 
-def idle(server, arguments):
+def idle(server, arguments, load_name="load"):
     """Bytes per connection that has echoed one message and gone quiet."""
+    count = IDLE_CONNECTIONS if load_name == "load" else IDLE_OVER_TLS
     before = settled_memory(server)
-    command = [servers.program("load"), "--port", str(server.port),
-               "--connections", str(IDLE_CONNECTIONS)] + arguments
+    command = [servers.program(load_name), "--port", str(server.port),
+               "--connections", str(count)] + arguments
     holder = Process(command, cores=[LOAD_CORE], stdin=subprocess.PIPE)
     try:
         holder.wait_for("^ready$")
@@ -132,8 +151,8 @@ def idle(server, arguments):
             holder.fail("failed")
     finally:
         holder.stop()
-    return {"private": (after[0] - before[0]) / IDLE_CONNECTIONS,
-            "resident": (after[1] - before[1]) / IDLE_CONNECTIONS}
+    return {"private": (after[0] - before[0]) / count,
+            "resident": (after[1] - before[1]) / count}
 
 
 def redis_benchmark(server, command, depth, operations, keys):

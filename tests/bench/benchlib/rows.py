@@ -3,7 +3,8 @@
 from collections import namedtuple
 
 from benchlib.measure import REDIS_KEYS
-from benchlib.report import BEST_PEER
+from benchlib.report import BEST_PEER, NEAR_BEST_PEER
+from benchlib.tls_servers import BULK
 
 # label in the table, peer as --only knows it, what the peer is started with,
 # for our own what we hold ourselves to, or several such goals, and who of
@@ -71,6 +72,26 @@ PROXIES = [
     Entrant("nginx stream", "nginx", "", None, "nginx proxy"),
     Entrant("haproxy", "haproxy", "", None, "haproxy proxy"),
 ]
+
+
+def over_tls(mode, goal=NEAR_BEST_PEER):
+    """nginx is what ratios are against: no raw loop is there for TLS."""
+    found = [Entrant("nginx stream", "nginx", mode, None, "nginx tls"),
+             Entrant("linedancer", "linedancer", mode, goal, "linedancer tls"),
+             Entrant("haproxy", "haproxy", mode, None, "haproxy tls")]
+    if mode != "answer":
+        found.insert(2, Entrant("no backend", "linedancer", "own " + mode,
+                                None, "linedancer tls"))
+    return found
+
+
+def handshakes(name, title, *load):
+    """nginx 1.22 and HAProxy send two tickets after a full handshake of TLS
+    1.3, and we one: as each does by itself. nginx waits for the client's
+    close_notify, which costs it a turn of its loop, and HAProxy sends none."""
+    return Row(name, "tls", title + ", 50 at a time",
+               ["--mode", "handshake", *load], over_tls("answer"), "x nginx")
+
 
 # Rows may share a name: they are asked for together.
 ROWS = [
@@ -177,6 +198,27 @@ ROWS = [
         "TCP proxy before the raw echo: 16 KB, one in flight, 50 connections, "
         "CPU of the proxy alone",
         ["--mode", "echo", "--size", "16384", "--depth", "1"], PROXIES),
+    handshakes("tlsfull", "connect, full handshake of TLS 1.3, one byte, "
+               "close", "--tls", "1.3"),
+    handshakes("tls12full", "connect, full handshake of TLS 1.2, one byte, "
+               "close", "--tls", "1.2"),
+    handshakes("tlsresumed", "the same, TLS 1.3 resumed by a ticket",
+               "--tls", "1.3", "--resume"),
+    handshakes("tlsresumed", "the same, TLS 1.2 resumed by a ticket",
+               "--tls", "1.2", "--resume"),
+    Row("tlsbulk", "tlsbulk",
+        "TLS 1.3 before a raw source: 66 MB a connection, 4 at a time, CPU of "
+        "the proxy alone; MB per second of CPU",
+        ["--mode", "bulk", "--size", str(BULK), "--connections", "4"],
+        over_tls("bulk"), "x nginx"),
+    Row("tlsecho", "tls",
+        "TLS 1.3 before the raw echo: 64 bytes, one in flight, 200 "
+        "connections, CPU of the proxy alone",
+        ["--mode", "echo", "--size", "64", "--connections", "200"],
+        over_tls("echo"), "x nginx"),
+    Row("tlsidle", "tlsidle",
+        "memory of an idle connection over TLS 1.3, proxied to the raw echo, "
+        "user space", ["--mode", "idle"], over_tls("echo", None), "bytes"),
 ]
 
 NAMES = list(dict.fromkeys(row.name for row in ROWS))

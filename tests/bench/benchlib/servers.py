@@ -16,10 +16,16 @@ BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(ROOT, "build"))
 PEERS = os.path.join(BENCH, "peers")
 NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
 NGINX_RTMP = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
+LIBRARIES = {"tls_load": ("-lssl", "-lcrypto")}
 PORT = r"^port (\d+)"
 PORT_OF_LISTENER = r'^(?=.*listening).*address="?127\.0\.0\.1:(\d+)'
 
 _scratch = tempfile.TemporaryDirectory(prefix="bench-")
+
+
+def scratch():
+    """A directory that is removed at the end."""
+    return _scratch.name
 
 
 class Missing(Exception):
@@ -50,7 +56,8 @@ def program(name):
     target = os.path.join(_scratch.name, name)
     if not os.path.exists(target):
         processes.run(["gcc", "-O2", "-std=c11", "-o", target,
-                       os.path.join(BENCH, name + ".c")])
+                       os.path.join(BENCH, name + ".c"),
+                       *LIBRARIES.get(name, ())])
     return target
 
 
@@ -182,9 +189,9 @@ def backend():
     return started([program("raw")], cores=[processes.LOAD_CORE])
 
 
-def proxied(start_proxy):
+def proxied(start_proxy, start_backend=backend):
     """A proxy that START_PROXY(port) starts before a backend of its own."""
-    behind = backend()
+    behind = start_backend()
     try:
         server = start_proxy(behind.port)
     except (Missing, Failure):
