@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "channel.h"
+#include "conn_parts.h"
 
 _Static_assert(offsetof(struct ld_follower, sibling) == 64 &&
                    sizeof(struct ld_follower) == 128,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "channel.h"
+#include "conn_parts.h"
 #include "sock.h"
 
 enum {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "channel.h"
+#include "conn_parts.h"
 
 static const double LINGER_SECONDS = 2;
 enum { LINGER_BYTES = 1 << 20 };

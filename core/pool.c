@@ -1,5 +1,6 @@
 /* pool.c -- see pool.h. */
 #include "pool.h"
+#include "conn_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 /* support_peer.c -- see support_peer.h. */
 #include "support_peer.h"
+#include "conn_parts.h"
 
 #include <math.h>
 

@@ -1,5 +1,6 @@
 /* support_relay.c -- see support_relay.h. */
 #include "support_relay.h"
+#include "conn_parts.h"
 
 struct peer near, far;
 struct job job;

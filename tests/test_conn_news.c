@@ -1,6 +1,7 @@
 /* What a connection hears besides bytes: messages, wakes, and the reads that
  * other coroutines do on it.  The hooks here stand for the coroutines.
  */
+#include "conn_parts.h"
 #include "support_peer.h"
 
 static struct peer peer, other;

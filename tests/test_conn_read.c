@@ -1,4 +1,5 @@
 /* test_conn_read.c -- reads, and how they go on when their bytes arrive. */
+#include "conn_parts.h"
 #include "support_peer.h"
 
 static struct peer peer;

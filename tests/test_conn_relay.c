@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conn_parts.h"
 #include "sock.h"
 #include "support_relay.h"
 

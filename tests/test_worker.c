@@ -1,5 +1,6 @@
 /* test_worker.c -- connections over real sockets on a real loop, above all
  * that the loop sleeps when there is nothing to do. */
+#include "conn_parts.h"
 #include "support_peer.h"
 
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* leaf_conn.c -- what Lua does with a connection, by FFI; see api.h. */
 #include <math.h>
 
+#include "../conn_parts.h"
 #include "../sock.h"
 #include "vm.h"
 

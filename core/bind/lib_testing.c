@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../conn_parts.h"
 #include "lib_core.h"
 #include "peer.h"
 

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "../conn_parts.h"
 #include "budget.h"
 #include "task_parts.h"
 #include "watchdog.h"

@@ -1,5 +1,6 @@
 /* vm.c -- the VM: formats, buffers, scratch memory, opening and closing. */
 #include "vm.h"
+#include "../conn_parts.h"
 
 #include <errno.h>
 #include <lauxlib.h>

@@ -27,6 +27,7 @@ struct load_options {
     double seconds;
     double warmup;
     double timeout;
+    unsigned proxy; /* version of the header that comes first; 0: none */
     struct option_pids pids;
 };
 
@@ -53,6 +54,8 @@ static const char load_help[] =
     "  --seconds S        measured time (2)\n"
     "  --warmup S         before it, not counted (0.5)\n"
     "  --timeout S        without an answer is an error (10)\n"
+    "  --proxy VERSION    say first whom it is for, by the PROXY protocol, 1 "
+    "or 2\n"
     "  --pid PID[,PID]    processes whose CPU time to report\n"
     "  --help\n";
 
@@ -88,6 +91,8 @@ static void load_option(void *to, const char *name, char *value)
         o->seconds = option_number(name, value, 0.01, 86400);
     } else if (strcmp(name, "warmup") == 0) {
         o->warmup = option_number(name, value, 0, 86400);
+    } else if (strcmp(name, "proxy") == 0) {
+        o->proxy = (unsigned)option_number(name, value, 1, 2);
     } else if (strcmp(name, "timeout") == 0) {
         o->timeout = option_number(name, value, 0.1, 86400);
     } else {
@@ -117,7 +122,8 @@ static void load_parse(struct load_options *o, int argc, char **argv)
         {"depth", 1, NULL, 'o'},   {"size", 1, NULL, 'o'},
         {"seconds", 1, NULL, 'o'}, {"warmup", 1, NULL, 'o'},
         {"timeout", 1, NULL, 'o'}, {"pid", 1, NULL, 'o'},
-        {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
+        {"proxy", 1, NULL, 'o'},   {"help", 0, NULL, 'h'},
+        {NULL, 0, NULL, 0}};
 
     *o = (struct load_options){.address.sin_family = AF_INET,
                                .connections = 50,

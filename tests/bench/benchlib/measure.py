@@ -32,7 +32,7 @@ def run_against(server, command):
 def client(name, server):
     """The command of a load generator that watches the server's CPU time."""
     return [servers.program(name), "--port", str(server.port), "--pid",
-            ",".join(map(str, server.process.pids()))]
+            ",".join(map(str, server.process.pids())), *server.load]
 
 
 def load(server, arguments, *more):

@@ -44,6 +44,13 @@ def watched(handler):
                     "linedancer unwatched")]
 
 
+def told(handler):
+    return [RAW,
+            Entrant("with a header", "linedancer", handler, None,
+                    "linedancer proxied"),
+            Entrant("without", "linedancer", handler)]
+
+
 def messages(where):
     """Erlang's call is gen_server's, with monitor and timeout, as ours is."""
     return [Entrant("%s %s" % (peer, style), peer, (where, style), None,
@@ -157,6 +164,9 @@ ROWS = [
         "with a watchdog and without: u32be-framed, 64-byte bodies, 16 in "
         "flight", ["--mode", "framed", "--size", "64", "--depth", "16"],
         watched("framed_slices")),
+    Row("proxyhead", "throughput",
+        "a header of the PROXY protocol and none: connect, one message, close",
+        ["--mode", "connclose", "--size", "64"], told("echo_slices")),
     Row("messages", "messages",
         "round trip between two coroutines of a worker, two processes of a "
         "scheduler (+S 1)", None, messages("within"), "x erlang"),

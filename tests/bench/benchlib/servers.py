@@ -41,6 +41,7 @@ class Server:
         self.port = port
         self.beside = beside
         self.mode = None
+        self.load = []  # what the load generator is to be told besides
 
     def stop(self):
         self.process.stop()
@@ -109,6 +110,13 @@ def linedancer(handler, workers=1, env=None):
 def linedancer_workers(mode):
     handler, workers = mode
     return linedancer(handler, workers)
+
+
+def linedancer_proxied(handler):
+    """Each connection begins with a header of the PROXY protocol."""
+    server = linedancer(handler, env={"BENCH_PROXY": "1"})
+    server.load = ["--proxy", "2"]
+    return server
 
 
 def linedancer_unwatched(handler):
@@ -265,6 +273,7 @@ START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,
          "erlang": erlang, "luv": luv, "cqueues": cqueues, "node": node,
          "redis": redis, "linedancer workers": linedancer_workers,
          "linedancer unwatched": linedancer_unwatched,
+         "linedancer proxied": linedancer_proxied,
          "linedancer messages": linedancer_messages,
          "erlang messages": erlang_messages, "raw fanout": fanout_raw,
          "raw proxy": proxy_raw, "linedancer proxy": proxy_linedancer,
