@@ -261,6 +261,29 @@ class Bytes(Case):
                 told += until_done(lambda: tls.read(100000))
             self.assertEqual(told.split()[0], line)
 
+    def test_what_was_said_before_leaving_is_heard(self):
+        """A client that leaves with its first request, before the server's
+        tickets reach it: that they cannot be sent must not hide what came."""
+        gateway = self.gateway("""
+          local log = require("linedancer").log
+          return function(conn)
+            log.info("heard", { line = conn:read_line() })
+          end""")
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self.pki.client("first").wrap_bio(incoming, outgoing,
+                                                server_hostname="a.example")
+        with connect(gateway.address()) as sock:
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    incoming.write(sock.recv(65536))
+            tls.write(b"last words\n")
+            sock.sendall(outgoing.read())
+        gateway.await_line('heard .*line="last words"')
+
     def test_many_records_at_once(self):
         gateway = self.gateway()
         sock = self.secure(gateway)
