@@ -12,6 +12,7 @@
 -- the same for all. What it computes is bounded by limits.turn, what it holds by limits.memory: for both one that is
 -- greedy loses its connection.
 local bytes = require "linedancer.bytes"
+local crypto = require "linedancer.crypto"
 local environment = require "linedancer.sandbox.env"
 local handler = require "linedancer.handler"
 local library = require "linedancer.sandbox.library"
@@ -77,10 +78,16 @@ local function require_in(self, name)
   return load_module(self, name)
 end
 
+--- How names begin, for the others, that the handler of LISTENER gives: it is the file that makes one handler.
+function M.prefix(listener)
+  local name = listener.module:gsub("[^%w_%-%.]", "_")
+  return ("sandbox/%s-%s/"):format(name, crypto.hex(crypto.digest("sha256", listener.file)):sub(1, 16))
+end
+
 -- Where the handler of LISTENER lives.
 local function new(listener)
   local self = setmetatable({ private = true, dirs = {}, loaded = {} }, Space)
-  self.prefix = "sandbox/" .. listener.module:gsub("[^%w_%-%.]", "_") .. "/"
+  self.prefix = M.prefix(listener)
   self.stand = standin.new(self.prefix)
   self.env = environment.new(function(name) return require_in(self, name) end, listener.module)
   self.loaded.linedancer = library.new(self, listener.sandbox)

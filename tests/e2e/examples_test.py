@@ -42,6 +42,10 @@ class Examples(unittest.TestCase):
         with Example(name) as example:
             self.assertEqual(example.attempt(**replaced), expected)
 
+    def test_sandbox(self):
+        self.prints("sandbox", "HELLO\nno: attempt to index global 'io' (a "
+                    "nil value)\n")
+
     def test_tlv(self):
         self.prints("tlv", "   O   K  \\n  \\a  \\0 005   h   e   l   l   o\n")
 

@@ -159,6 +159,12 @@ class Mob(Crowd):
         self.places, self.kinds = places, {}
 
     def join(self):
+        try:
+            self.connect()
+        except ConnectionResetError:
+            pass  # the worker that had taken it was killed at that moment
+
+    def connect(self):
         if self.chance.random() < 0.5:
             return super().join()
         address, words = self.chance.choice(self.places)
