@@ -14,6 +14,7 @@
 
 #include "network.h"
 #include "proxy.h"
+#include "support_address.h"
 
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"
@@ -187,18 +188,6 @@ static void test_second_version_malformed(void **state)
     refuse(BYTES(SIGNATURE "\x21\x41\0\xc" V4));
     refuse(BYTES(SIGNATURE "\x21\x21\0\xc" V4)); /* too short */
     refuse(BYTES(SIGNATURE "\x21\x31\0\xc" V4));
-}
-
-static struct sockaddr_storage address(const char *host)
-{
-    struct sockaddr_storage sa = {.ss_family = AF_UNIX};
-
-    if (inet_pton(AF_INET, host, &((struct sockaddr_in *)&sa)->sin_addr) == 1)
-        sa.ss_family = AF_INET;
-    else if (inet_pton(AF_INET6, host,
-                       &((struct sockaddr_in6 *)&sa)->sin6_addr) == 1)
-        sa.ss_family = AF_INET6;
-    return sa;
 }
 
 static bool in(const char *network, unsigned bits, const char *host)

@@ -12,21 +12,10 @@
 #include <cmocka.h>
 
 #include "source.h"
+#include "support_address.h"
 
 static struct ld_sources *all;
 static double now;
-
-static struct sockaddr_storage address(const char *host)
-{
-    struct sockaddr_storage sa = {.ss_family = AF_UNIX};
-
-    if (inet_pton(AF_INET, host, &((struct sockaddr_in *)&sa)->sin_addr) == 1)
-        sa.ss_family = AF_INET;
-    else if (inet_pton(AF_INET6, host,
-                       &((struct sockaddr_in6 *)&sa)->sin6_addr) == 1)
-        sa.ss_family = AF_INET6;
-    return sa;
-}
 
 static int begin(void **state)
 {

@@ -265,6 +265,18 @@ static int l_forget_machine(lua_State *L)
     return 0;
 }
 
+/* core.next(table, key): the library's `next`, but never compiled; see
+ * linedancer.traversal. */
+static int l_next(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 2);
+    if (lua_next(L, 1))
+        return 2;
+    lua_pushnil(L);
+    return 1;
+}
+
 /* core.log(level, event, fields): one line. */
 static int l_log(lua_State *L)
 {
@@ -300,6 +312,7 @@ static int l_log_level(lua_State *L)
 static const luaL_Reg core[] = {{"boot", l_boot},
                                 {"tokens", l_tokens},
                                 {"format", l_format},
+                                {"next", l_next},
                                 {"machine", l_machine},
                                 {"limit", l_limit},
                                 {"log", l_log},

@@ -16,15 +16,16 @@ local crypto = require "linedancer.crypto"
 local environment = require "linedancer.sandbox.env"
 local handler = require "linedancer.handler"
 local library = require "linedancer.sandbox.library"
+local logs = require "linedancer.sandbox.log"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
+local spaces = require "linedancer.handler.space"
 local standin = require "linedancer.sandbox.standin"
 local strings = require "linedancer.sandbox.strings"
 
 local M = {}
 
 local TAILS = { ".lua", "/init.lua" }
-local LOADING = {} -- in place of a module that is being loaded
 local HOOKS = { "on_timer", "on_drain", "on_error", "on_close", "upgrade" }
 
 --- GIVEN, a listener's `sandbox` at PATH of its config, in one form; nil for none. Refuses what is wrong.
@@ -51,31 +52,13 @@ local function find(self, name)
   end
 end
 
-local function load_module(self, name)
-  local filename = find(self, name)
-  if not filename then
-    error(("module '%s' is not available to a sandboxed handler"):format(tostring(name)), 3)
-  end
-  local text, message = source.read(filename)
-  local chunk
-  if text then chunk, message = source.compile(text, "@" .. filename, self.env) end
-  if not chunk then error(("error loading module '%s':\n\t%s"):format(name, message), 3) end
-  self.loaded[name] = LOADING
-  local ok, value = pcall(chunk, name)
-  if not ok then
-    self.loaded[name] = nil
-    error(value, 0)
-  end
-  self.loaded[name] = value == nil and true or value
-  return self.loaded[name]
-end
-
 local function require_in(self, name)
   if type(name) ~= "string" then error("a module's name expected, got " .. type(name), 2) end
-  local known = self.loaded[name]
-  if known == LOADING then error(("loop or previous error loading module '%s'"):format(name), 2) end
+  local known = spaces.known(self, name)
   if known ~= nil then return known end
-  return load_module(self, name)
+  local filename = find(self, name)
+  if not filename then error(("module '%s' is not available to a sandboxed handler"):format(name), 2) end
+  return spaces.load_module(self, name, filename)
 end
 
 --- How names begin, for the others, that the handler of LISTENER gives: it is the file that makes one handler.
@@ -89,7 +72,9 @@ local function new(listener)
   local self = setmetatable({ private = true, dirs = {}, loaded = {} }, Space)
   self.prefix = M.prefix(listener)
   self.stand = standin.new(self.prefix)
-  self.env = environment.new(function(name) return require_in(self, name) end, listener.module)
+  local print
+  self.log, print = logs.new(self.prefix:match "/(.*)/")
+  self.env = environment.new(function(name) return require_in(self, name) end, print)
   self.loaded.linedancer = library.new(self, listener.sandbox)
   for _, name in ipairs(environment.LIBRARIES) do self.loaded[name] = self.env[name] end
   return self

@@ -1,6 +1,7 @@
 -- Handlers that somebody else wrote, and mean harm: what they are given must not lead to anything else.
 local core = require("linedancer.api").core
 local handler = require "linedancer.handler"
+local logged = require "spec.support.logged"
 local sandbox = require "linedancer.sandbox"
 local scratch = require "spec.support.scratch"
 local strings = require "linedancer.sandbox.strings"
@@ -201,6 +202,23 @@ describe("a sandbox", function()
       table.sort(list)
       conn:write(tostring(list[1] == 1 and list[3] == 3))
     ]])
+  end)
+
+  it("says so much in the log, and no more", function()
+    local lines = logged(function()
+      says("", [[
+        for i = 1, 1000 do ld.log.info(("x"):rep(5000), { n = i, t = {} }) end
+        print(("y"):rep(5000))
+      ]])
+      says("", "ld.log.warn('again') conn:pack('')")
+    end)
+    local count, longest = 0, 0
+    for _, line in ipairs(lines) do
+      if tostring(line.fields.sandbox):find "^tenant%-" then count = count + 1 end
+      longest = math.max(longest, #line.text)
+    end
+    assert.is_true(count >= 50 and count <= 101, count)
+    assert.equal(1000, longest)
   end)
 
   it("hears and tells under its own name", function()

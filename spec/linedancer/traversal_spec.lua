@@ -27,6 +27,14 @@ describe("loops over tables", function()
     assert.equal(0, wrong "next, %1")
   end)
 
+  it("are never compiled by LuaJIT's own means, which may crash", function()
+    assert.is_nil(tostring(next):find "builtin")
+    assert.is_nil(tostring((pairs {})):find "builtin")
+    local count = 0
+    for key, value in pairs { 1, 2, a = 3 } do count = count + (key == "a" and 100 or key) * value end
+    assert.equal(305, count)
+  end)
+
   it("are refused where there is no table, as ever", function()
     local ok, err = pcall(function() for _ in pairs(nil) do error "impossible" end end)
     assert.is_false(ok)

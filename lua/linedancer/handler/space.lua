@@ -25,7 +25,15 @@ function Space:has(filename)
   return false
 end
 
-local function load_module(self, name, filename)
+--- What module NAME is in SELF, as below; nil when it has not been loaded. Raises while it is.
+function M.known(self, name)
+  local known = self.loaded[name]
+  if known == LOADING then error(("loop or previous error loading module '%s'"):format(name), 3) end
+  return known
+end
+
+--- The value of module NAME in FILENAME, run in the globals of SELF, { env =, loaded = }, where it is kept. Raises.
+function M.load_module(self, name, filename)
   local text, message = source.read(filename)
   local chunk
   if text then chunk, message = source.compile(text, "@" .. filename, self.env) end
@@ -42,13 +50,12 @@ local function load_module(self, name, filename)
 end
 
 local function require_in(self, name)
-  local known = self.loaded[name]
-  if known == LOADING then error(("loop or previous error loading module '%s'"):format(name), 2) end
+  local known = M.known(self, name)
   if known ~= nil then return known end
   if type(name) ~= "string" or is_ours(name) or package.preload[name] then return require(name) end
   local filename = source.find_module(name)
   if not filename or not self:has(filename) then return require(name) end
-  return load_module(self, name, filename)
+  return M.load_module(self, name, filename)
 end
 
 --- Run what is below directory DIR afresh.

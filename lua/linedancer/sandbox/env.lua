@@ -1,5 +1,4 @@
 --- sandbox/env: the globals of a sandboxed handler.
-local log = require "linedancer.log"
 local source = require "linedancer.handler.source"
 local strings = require "linedancer.sandbox.strings"
 
@@ -71,16 +70,8 @@ local function less(a, b) return a < b end
 
 local function bounded_sort(t, before) return sort(t, before or less) end
 
-local function printer(name)
-  return function(...)
-    local parts = { ... }
-    for i = 1, select("#", ...) do parts[i] = strings.tostring((select(i, ...))) end
-    log.info("print", { handler = name, text = table.concat(parts, "\t") })
-  end
-end
-
---- Globals for the handler called NAME, whose `require` is REQUIRE.
-function M.new(require, name)
+--- Globals for a handler whose `require` is REQUIRE and whose `print` is PRINT.
+function M.new(require, print)
   local env = {}
   for _, key in ipairs(AS_THEY_ARE) do env[key] = _G[key] end
   for library, keys in pairs(LIBRARIES) do
@@ -91,7 +82,7 @@ function M.new(require, name)
   env._G, env.require = env, require
   env.getmetatable, env.setmetatable = metatables()
   env.load, env.loadstring = loaders(env)
-  env.tostring, env.print = strings.tostring, printer(name)
+  env.tostring, env.print = strings.tostring, print
   env.collectgarbage = function(what)
     if what ~= "count" then error("collectgarbage takes \"count\" in a sandbox", 2) end
     return collectgarbage "count"

@@ -18,20 +18,6 @@ local function crypto()
   return own
 end
 
--- Each line says whose it is.
-local function log(space)
-  local own = {}
-  for _, level in ipairs { "debug", "info", "warn", "error" } do
-    own[level] = function(text, fields)
-      local told = type(fields) == "table" and standin.plain(fields) or {}
-      for key, value in pairs(told) do told[key] = space.env.tostring(value) end
-      told.sandbox = space.prefix:match "/(.*)/"
-      ld.log[level](space.env.tostring(text), told)
-    end
-  end
-  return own
-end
-
 -- ld.wait, with stand-ins as its sources.
 local function waiter(stand)
   return function(sources)
@@ -74,7 +60,7 @@ local function forbidden() error("this sandbox may not connect: sandbox = { conn
 function M.new(space, granted)
   local stand, own = space.stand, {}
   for _, name in ipairs(AS_THEY_ARE) do own[name] = ld[name] end
-  own.crypto, own.log, own.wait, own.format = crypto(), log(space), waiter(stand), standin.format
+  own.crypto, own.log, own.wait, own.format = crypto(), space.log, waiter(stand), standin.format
   own.connect = granted.connect and connect(stand) or forbidden
   function own.spawn(fn, ...) return stand:task(ld.spawn(fn, ...)) end
   function own.every(seconds, fn) return stand:task(ld.every(seconds, fn)) end
