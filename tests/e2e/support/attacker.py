@@ -13,6 +13,7 @@ Prints a line when the attack stands, for `flood` when all are done.  Goes on
 until the standard input has a line, or ends; then all go, and it prints what
 became of them."""
 import json
+import os
 import resource
 import select
 import socket
@@ -20,6 +21,7 @@ import struct
 import sys
 import time
 
+os.nice(19)  # in truth it is on another machine
 KIND, PORT, COUNT = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 INTERVAL = float(sys.argv[4]) if len(sys.argv) > 4 else 5
 AT_ONCE = 200   # connections that are being made
