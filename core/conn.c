@@ -126,6 +126,8 @@ INLINED enum ld_status flush_link(struct ld_conn *c)
         return LD_OK;
     st = c->link.transport->flush(&c->link);
     c->blocked = st == LD_AGAIN;
+    if (!c->blocked && c->depended)
+        ld_conn_tell_dependents(c);
     return st;
 }
 
@@ -396,7 +398,7 @@ void ld_conn_shutdown(struct ld_conn *c)
 
 enum ld_status ld_conn_flush(struct ld_conn *c)
 {
-    if (!c->out || c->doom || c->phase != LD_PHASE_OPEN)
+    if (!ld_conn_has_output(c) || c->doom || c->phase != LD_PHASE_OPEN)
         return LD_OK;
     if (!c->pool->running || c->pool->in_hook)
         return LD_HOOK;

@@ -130,7 +130,7 @@ enum ld_status ld_conn_drained(struct ld_conn *c)
         return (enum ld_status)c->doom;
     if (c->phase != LD_PHASE_OPEN)
         return LD_CLOSED;
-    if (!c->out)
+    if (!ld_conn_has_output(c))
         return LD_OK;
     if (!running || c->pool->in_hook)
         return LD_HOOK;

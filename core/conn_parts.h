@@ -4,6 +4,13 @@
 
 #include "conn.h"
 
+/* Has the kernel yet to take any output, be it kept by C or by its transport?
+ */
+static inline bool ld_conn_has_output(const struct ld_conn *c)
+{
+    return c->out || (c->blocked && c->link.transport->flush);
+}
+
 enum ld_status ld_conn_try_wait(struct ld_conn *c);
 enum ld_status ld_conn_write_out(struct ld_conn *c);
 void ld_conn_end_ready(struct ld_conn *c, int events);

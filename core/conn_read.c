@@ -285,7 +285,7 @@ static enum ld_status try_once(struct ld_conn *c)
     case LD_WAIT_FILL: return ld_conn_try_fill(c);
     case LD_WAIT_RELAY: return ld_conn_try_relay(c);
     case LD_WAIT_PIPE: return ld_conn_try_pipe(c);
-    case LD_WAIT_FLUSH: return c->out ? LD_AGAIN : LD_OK;
+    case LD_WAIT_FLUSH: return ld_conn_has_output(c) ? LD_AGAIN : LD_OK;
     case LD_WAIT_ROOM:
         return ld_conn_unsent(c) <= LD_LOW_WATER ? LD_OK : LD_AGAIN;
     default: return LD_AGAIN;

@@ -4,6 +4,7 @@ and for others."""
 import os
 import pathlib
 import select
+import signal
 import socket
 import ssl
 import struct
@@ -283,6 +284,33 @@ class Bytes(Case):
             tls.write(b"last words\n")
             sock.sendall(outgoing.read())
         gateway.await_line('heard .*line="last words"')
+
+    def test_what_was_flushed_outlives_the_worker(self):
+        """The kernel has it, not we: also the last record."""
+        gateway = self.gateway("""
+          local log = require("linedancer").log
+          return function(conn)
+            for _ = 1, 8 do
+              conn:write(("x"):rep(800000))
+              conn:flush()
+            end
+            log.info "flushed"
+            conn:read(1)
+          end""", workers=1)
+        raw = self.start(connect(gateway.address(), receive=4096))
+        sock = self.start(self.pki.client("first").wrap_socket(
+            raw, server_hostname="a.example"))
+        got = 0
+        while " flushed" not in gateway.log():
+            got += len(sock.recv(4096))
+        os.kill(int(gateway.await_line("worker started .*pid=(\\d+)").group(1)),
+                signal.SIGKILL)
+        try:
+            while part := sock.recv(1 << 20):
+                got += len(part)
+        except ssl.SSLEOFError:
+            pass
+        self.assertEqual(got, 6_400_000)
 
     def test_many_records_at_once(self):
         gateway = self.gateway()
