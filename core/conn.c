@@ -21,6 +21,8 @@ enum {
     OUTPUT_VECTORS = 64
 };
 
+static const double NEWCOMER_SECONDS = 1;
+
 _Static_assert(sizeof(struct ld_conn) <= 256, "many connections are idle");
 
 static void on_io(struct ev_loop *loop, ev_io *w, int events);
@@ -44,6 +46,7 @@ struct ld_conn *ld_conn_new(struct ld_pool *pool, struct ld_link link,
 
 void ld_conn_begin(struct ld_conn *c)
 {
+    c->newcomer = true;
     ld_conn_run(c, LD_OK);
 }
 
@@ -330,10 +333,22 @@ void ld_conn_ready(struct ld_conn *c, int events)
     ready(c, events);
 }
 
+/* Who is served already does not wait for all that have just come, and may be
+ * about to leave. */
+static bool must_wait(struct ld_conn *c)
+{
+    c->newcomer = !c->consumed && c->pool->now < c->began + NEWCOMER_SECONDS;
+    return c->newcomer && !ld_crowd_admits(&c->pool->newcomers);
+}
+
 static void on_io(struct ev_loop *loop, ev_io *w, int events)
 {
+    struct ld_conn *c = (struct ld_conn *)(void *)w;
+
     (void)loop;
-    ready((struct ld_conn *)(void *)w, events & (LD_READ | LD_WRITE));
+    if (c->newcomer && must_wait(c))
+        return;
+    ready(c, events & (LD_READ | LD_WRITE));
 }
 
 /* Have C settled before the loop blocks. */

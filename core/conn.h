@@ -198,6 +198,7 @@ struct ld_conn {
     bool stray : 1;             /* tell of what comes to no reader */
     bool entangled : 1;         /* has things to be released at its end */
     bool follows : 1;           /* a channel */
+    bool newcomer : 1;          /* it came just now, and has read nothing */
     bool stalling : 1;          /* extra->stalled is set */
     bool metered : 1;           /* extra->meter has a source */
     bool throttled : 1;         /* which has sent too much */

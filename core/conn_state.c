@@ -90,6 +90,8 @@ enum ld_status ld_conn_enter(struct ld_conn *c, uint32_t state)
     }
     if ((c->news & LD_NEWS_POSTPONED) && c->state != state)
         c->news = LD_NEWS_MAIL;
+    if (c->consumed)
+        c->newcomer = false;
     c->consumed = c->wrote = false;
     if (c->state != state || c->entered != now || !c->timer.index) {
         c->state = (uint16_t)state;

@@ -16,6 +16,7 @@ struct ld_handshake {
     ev_io io;
     ev_timer deadline;
     struct ev_loop *loop;
+    struct ld_handshakes *all;
     struct ld_link link;
     struct ld_visitor who;
     struct ld_tls_context *tls; /* until that has begun */
@@ -155,7 +156,7 @@ static void on_ready(struct ev_loop *loop, ev_io *w, int events)
     (void)events;
     if (h->head)
         step_head(h);
-    else
+    else if (!h->all->crowd || ld_crowd_admits(h->all->crowd))
         step_tls(h);
 }
 
@@ -195,6 +196,7 @@ enum ld_status ld_handshake_begin(struct ld_handshakes *all,
     if (!h)
         return LD_NOMEM;
     h->loop = loop;
+    h->all = all;
     h->done = done;
     h->ctx = ctx;
     h->link = (struct ld_link){.transport = &ld_sock, .fd = fd};

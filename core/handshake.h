@@ -10,6 +10,7 @@
 
 #include <ev.h>
 
+#include "crowd.h"
 #include "proxy.h"
 #include "tls.h"
 
@@ -36,9 +37,11 @@ typedef void (*ld_handshake_fn)(void *ctx, enum ld_status st,
                                 struct ld_link *link,
                                 const struct ld_visitor *who, const char *why);
 
-/* All handshakes of somebody: a list. */
+/* All handshakes of somebody: a list.  CROWD, the owner's, says how many go on
+ * at each wake-up; NULL: all. */
 struct ld_handshakes {
     struct ld_handshake *first;
+    struct ld_crowd *crowd;
 };
 
 /* Begin one over FD, which is taken over; DONE(ctx) is called from the loop,

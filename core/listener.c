@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ACCEPTS_MAX = 16 /* per wake-up: accepting must not starve I/O */ };
+enum { ACCEPTS_MAX = 4 /* per wake-up: accepting must not starve I/O */ };
 
 static const double EXHAUSTED_PAUSE = 0.1; /* seconds */
 

@@ -22,6 +22,8 @@ struct ld_pool *ld_pool_new(struct ev_loop *loop, const struct ld_log *log)
     if (!pool)
         return NULL;
     pool->loop = loop;
+    pool->newcomers.most = LD_NEWCOMERS_MAX;
+    pool->handshakes.most = LD_HANDSHAKES_MAX;
     pool->log = log;
     pool->free_slots = NO_SLOT;
     pool->result = calloc(1, sizeof(*pool->result));

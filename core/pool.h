@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "blob.h"
+#include "crowd.h"
 #include "log.h"
 #include "timer.h"
 #include "unpack.h"
@@ -21,12 +22,14 @@ struct ld_conn;
 struct ld_await;
 
 enum {
-    LD_READ_SIZE = 65536,   /* one read takes at most this much */
-    LD_HIGH_WATER = 65536,  /* queued output above which a handler is held */
-    LD_LOW_WATER = 16384,   /* and below which it goes on */
-    LD_PAGE_CONNS = 256,    /* connections in a page of the slab */
-    LD_SLOT_BITS = 24,      /* of a handle; the rest is the generation */
-    LD_GENERATION_BITS = 28 /* 52 bits: a handle is exact in a double */
+    LD_READ_SIZE = 65536,    /* one read takes at most this much */
+    LD_HIGH_WATER = 65536,   /* queued output above which a handler is held */
+    LD_LOW_WATER = 16384,    /* and below which it goes on */
+    LD_PAGE_CONNS = 256,     /* connections in a page of the slab */
+    LD_SLOT_BITS = 24,       /* of a handle; the rest is the generation */
+    LD_GENERATION_BITS = 28, /* 52 bits: a handle is exact in a double */
+    LD_NEWCOMERS_MAX = 8,    /* served at each wake-up */
+    LD_HANDSHAKES_MAX = 2    /* the same */
 };
 
 /* How a connection calls its handler.  WAKE runs it with the outcome of what
@@ -74,6 +77,8 @@ struct ld_pool {
     struct ld_timers alarms; /* the exact ones, by ld_pool_clock() */
     struct ld_queue dirty;   /* written, ended or woken by others */
     struct ld_channels channels;
+    struct ld_crowd newcomers;  /* connections that have read nothing yet */
+    struct ld_crowd handshakes; /* which take long */
     struct ld_sources *sources; /* the owner's; or NULL */
     uint64_t throttled;         /* counts for how often a source had to wait */
     struct ld_conn **pages;

@@ -83,9 +83,13 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *p, int events)
 
 static void on_check(struct ev_loop *loop, ev_check *c, int events)
 {
+    struct ld_pool *pool = ((struct ld_worker *)c->data)->pool;
+
     (void)loop;
     (void)events;
-    ((struct ld_worker *)c->data)->pool->now = coarse_now();
+    pool->now = coarse_now();
+    ld_crowd_wake(&pool->newcomers);
+    ld_crowd_wake(&pool->handshakes);
 }
 
 struct ld_worker *ld_worker_new(struct ev_loop *loop, const struct ld_log *log)

@@ -110,6 +110,7 @@ static int open_state(lua_State *L)
     g->vm = ld_vm_open(L, g->worker, &g->log);
     g->vm->gateway = g;
     g->vm->alloc = g->alloc;
+    g->vm->handshakes.crowd = &g->vm->pool->handshakes;
     remember_role(g, L);
     preload_modules(L);
     return luaL_dostring(L, "require('linedancer.traversal').install()")

@@ -9,7 +9,7 @@ import re
 import sys
 
 LAYERS = [
-    {"ld", "value"},
+    {"ld", "value", "crowd"},
     {"log", "buf", "chain", "blob", "confine", "format", "names", "notify", "outbox",
      "seat", "syscalls"},
     {"unpack", "pack", "timer", "transport", "sock", "memory", "nowhere", "tls",
