@@ -17,7 +17,7 @@ enum {
     STEP = 1000         /* of LUA_GCSTEP: some 100 us */
 };
 
-static double in_use(void)
+double ld_budget_used(void)
 {
     struct mallinfo2 info = mallinfo2();
 
@@ -44,21 +44,12 @@ static struct ld_conn *greediest(struct ld_pool *pool)
     return most;
 }
 
-/* What nobody holds goes, in time. */
-static void collect(struct ld_vm *vm)
+void ld_budget_collect(struct ld_vm *vm)
 {
     double until = ld_monotonic() + COLLECT;
 
     while (lua_gc(vm->L, LUA_GCSTEP, STEP) == 0 && ld_monotonic() < until)
         ;
-}
-
-void ld_budget_settle(struct ld_vm *vm)
-{
-    if (!vm->memory_due)
-        return;
-    vm->memory_due = false;
-    collect(vm);
 }
 
 static void end_greedy(struct ld_vm *vm, double excess)
@@ -81,10 +72,10 @@ void ld_budget_check(struct ld_vm *vm)
 
     if (vm->memory_limit <= 0)
         return;
-    used = in_use();
+    used = ld_budget_used();
     if (used > vm->memory_limit) {
-        collect(vm);
-        used = in_use();
+        ld_budget_collect(vm);
+        used = ld_budget_used();
     }
     vm->pool->starved = used > vm->memory_limit;
     if (vm->pool->starved && !starved)
@@ -102,7 +93,7 @@ static void tend_heap(struct ld_vm *vm)
     lua_gc(vm->L, LUA_GCSETPAUSE,
            used > vm->memory_limit / 2 ? PAUSE_SCARCE : PAUSE);
     if (used > vm->memory_limit * 7 / 8)
-        collect(vm);
+        ld_budget_collect(vm);
     vm->memory_tick.repeat = used > vm->memory_limit * 7 / 8 ? SOON : PERIOD;
 }
 
@@ -157,6 +148,5 @@ bool ld_budget_end(struct ld_vm *vm)
     if (!vm->alloc || !ld_alloc_end(vm->alloc))
         return false;
     vm->ended_for_memory++;
-    vm->memory_due = true;
     return true;
 }

@@ -24,8 +24,11 @@ void ld_budget_check(struct ld_vm *vm);
 void ld_budget_begin(struct ld_vm *vm);
 bool ld_budget_end(struct ld_vm *vm);
 
-/* Collect garbage if that is called for; where no Lua runs. */
-void ld_budget_settle(struct ld_vm *vm);
+/* Collect garbage, for a moment; where no Lua runs. */
+void ld_budget_collect(struct ld_vm *vm);
+
+/* Bytes of memory that this process has taken, Lua's among them. */
+double ld_budget_used(void);
 
 /* Stop looking. */
 void ld_budget_stop(struct ld_vm *vm);

@@ -9,6 +9,12 @@
 
 #include "vm.h"
 
+/* The connection whose handle is argument 1, or NULL. */
+static const struct ld_conn *find_conn(lua_State *L)
+{
+    return ld_conn_find(ld_vm_of(L)->pool, (int64_t)luaL_checknumber(L, 1));
+}
+
 /* Push SA as an address in the config's notation, or nil. */
 static int push_address(lua_State *L, const struct sockaddr_storage *sa)
 {
@@ -55,8 +61,7 @@ static bool find_peer(const struct ld_conn *c, struct sockaddr_storage *sa)
 /* core.peer(handle) -> address or nil */
 static int l_peer(lua_State *L)
 {
-    const struct ld_conn *c =
-        ld_conn_find(ld_vm_of(L)->pool, (int64_t)luaL_checknumber(L, 1));
+    const struct ld_conn *c = find_conn(L);
     struct sockaddr_storage sa = {0};
 
     if (c && !c->peer_port && c->link.fd < 0 && c->link.transport != &ld_sock) {
@@ -71,8 +76,7 @@ static int l_peer(lua_State *L)
 /* core.local_address(handle) -> address or nil */
 static int l_local_address(lua_State *L)
 {
-    const struct ld_conn *c =
-        ld_conn_find(ld_vm_of(L)->pool, (int64_t)luaL_checknumber(L, 1));
+    const struct ld_conn *c = find_conn(L);
     const struct ld_origin *o = c ? origin_of(c) : NULL;
     struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);
@@ -89,8 +93,7 @@ static int l_local_address(lua_State *L)
  * proxy has said anything */
 static int l_origin(lua_State *L)
 {
-    const struct ld_conn *c =
-        ld_conn_find(ld_vm_of(L)->pool, (int64_t)luaL_checknumber(L, 1));
+    const struct ld_conn *c = find_conn(L);
     const struct ld_origin *o = c ? origin_of(c) : NULL;
     struct sockaddr_storage sa = {0};
     socklen_t len = sizeof(sa);

@@ -2,9 +2,9 @@
  * and what has been met with them.
  */
 #include <lauxlib.h>
-#include <malloc.h>
 
 #include "alloc.h"
+#include "budget.h"
 #include "gateway.h"
 #include "lib_core.h"
 
@@ -60,10 +60,9 @@ static int l_met(lua_State *L)
 static int l_used(lua_State *L)
 {
     const struct ld_vm *vm = ld_gateway_vm(L);
-    struct mallinfo2 info = mallinfo2();
 
     lua_newtable(L);
-    set(L, "memory", (double)info.uordblks + (double)info.hblkhd);
+    set(L, "memory", ld_budget_used());
     set(L, "lua", vm->alloc ? (double)ld_alloc_used(vm->alloc) : 0);
     set(L, "sources",
         vm->pool->sources ? ld_sources_count(vm->pool->sources) : 0);

@@ -214,8 +214,9 @@ static void set_port(lua_State *L, struct ld_port *port)
 
 /* core.listen{ family=, host=, port=, path=, mode=, backlog=, max=, machine=,
  * exempt=, tls= (of core.tls_context()), on_demand=, handshake= (seconds),
- * index= (of the config's listeners, from 1) } -> number, port really bound |
- * nil, message. Nothing is accepted before core.run(), or core.heed(). */
+ * proxies=, direct=, index= (of the config's listeners, from 1) } -> number,
+ * port really bound | nil, message. Nothing is accepted before core.run(), or
+ * core.heed(). */
 static int l_listen(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);
@@ -250,8 +251,8 @@ static struct ld_port *check_port(lua_State *L, struct ld_vm *vm, lua_Number n)
     return vm->ports[(uint32_t)n - 1];
 }
 
-/* core.relisten{ number=, machine=, max=, exempt=, tls=, on_demand=, handshake=
- * }: what is accepted from now on. */
+/* core.relisten{ number=, machine=, max=, exempt=, tls=, on_demand=,
+ * handshake=, proxies=, direct= }: what is accepted from now on. */
 static int l_relisten(lua_State *L)
 {
     struct ld_vm *vm = ld_gateway_vm(L);

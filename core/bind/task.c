@@ -115,12 +115,13 @@ static bool can_go_on(struct ld_conn *c)
 
 int ld_task_call(lua_State *L, int nargs)
 {
+    struct ld_vm *vm = ld_vm_of(L);
     int r;
 
     ld_watchdog_begin(NULL);
-    ld_budget_begin(ld_vm_of(L));
+    ld_budget_begin(vm);
     r = lua_pcall(L, nargs, LUA_MULTRET, 0);
-    ld_budget_end(ld_vm_of(L));
+    ld_budget_end(vm);
     ld_watchdog_end(L);
     return r;
 }
@@ -273,7 +274,7 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
     if (spent) { /* whatever it made of that */
         lua_pushliteral(co, LD_BUDGET_SPENT);
         raised(vm, c, co);
-        ld_budget_settle(vm);
+        ld_budget_collect(vm);
     } else if (stopped) {
         lua_pushliteral(co, LD_WATCHDOG_STOPPED);
         raised(vm, c, co);

@@ -100,7 +100,6 @@ struct ld_vm {
     struct ld_alloc *alloc; /* of L; NULL in a plain luajit */
     double memory_limit;    /* bytes; 0: none; see budget.h */
     uint32_t ended_for_memory;
-    bool memory_due; /* garbage is to be collected */
     ev_timer memory_tick;
     uint32_t accepted, max_accepted; /* connections on all listeners */
     uint32_t refused[LD_SOURCE_RATE + 1], failed_handshakes;

@@ -210,17 +210,10 @@ function buffer_methods:put(x, i, j)
   return self
 end
 
-local function guarded(n, ...)
-  local args = { ... }
-  for i = 1, n do args[i] = guard(args[i]) end
-  return unpack(args, 1, n)
-end
-
 --- Append values encoded by FORMAT. Raises as put() does, and for values that do not fit. Returns the buffer.
 function buffer_methods:pack(format, ...)
   formats = formats or require "linedancer.format"
-  if guard then formats.of(format):pack_into(self, guarded(select("#", ...), ...))
-  else formats.of(format):pack_into(self, ...) end
+  if guard then formats.of(format):pack_into(self, guard(...)) else formats.of(format):pack_into(self, ...) end
   return self
 end
 
@@ -231,7 +224,7 @@ ffi.metatype(Buffer, {
   __gc = function(b) buffer_free(W, b.handle) end,
 })
 
---- From now on values that are packed into buffers go through FN one by one: see linedancer.sandbox.
+--- From now on values that are packed into buffers go through FN(...), which returns as many: see linedancer.sandbox.
 function M.guard(fn) guard = fn end
 
 --- An empty buffer that grows to at most MAX bytes (default 2 GB).

@@ -84,7 +84,7 @@ end
 -- and a message.
 function M.open(listener)
   strings.install()
-  bytes.guard(standin.plain) -- buffers are the same for all handlers
+  bytes.guard(standin.plain_all) -- buffers are the same for all handlers
   local space = new(listener)
   local definition, message = handler.load(listener.file, listener.module, nil, space)
   if not definition then return nil, message end

@@ -45,7 +45,7 @@ end
 describe("a sandbox", function()
   before_each(function()
     files = scratch.new()
-    guard_buffers(require("linedancer.sandbox.standin").plain)
+    guard_buffers(require("linedancer.sandbox.standin").plain_all)
   end)
   after_each(function()
     guard_buffers(nil)

@@ -5,7 +5,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import unittest
 
@@ -88,9 +87,7 @@ class Peer:
 class Case(control.Case):
     @classmethod
     def setUpClass(cls):
-        directory = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(directory.cleanup)
-        cls.pki = Pki(directory.name)
+        cls.pki = Pki.of_tests(cls)
         cls.own = cls.pki.make("own", "a.example", "localhost")
         cls.ca = cls.pki.make("ca")
         cls.client = cls.pki.make("someone", signer="ca")

@@ -10,7 +10,6 @@ import ssl
 import struct
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -46,9 +45,7 @@ return { initial = "line", states = states, timeouts = { 60 },
 class Case(control.Case):
     @classmethod
     def setUpClass(cls):
-        directory = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(directory.cleanup)
-        cls.pki = Pki(directory.name)
+        cls.pki = Pki.of_tests(cls)
         cls.first = cls.pki.make("first", "a.example", "localhost")
         cls.second = cls.pki.make("second", "*.b.example")
         cls.ca = cls.pki.make("ca")

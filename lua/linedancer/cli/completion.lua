@@ -5,6 +5,7 @@
 local arguments = require "linedancer.cli.arguments"
 local config = require "linedancer.config"
 local help = require "linedancer.cli.help"
+local limits = require "linedancer.gateway.limits"
 
 local M = {}
 
@@ -39,11 +40,7 @@ if [ "$funcstack[1]" = _linedancer ]; then _linedancer "$@"; else compdef _lined
 local LEVELS, SHELLS = config.LEVELS, { "bash", "zsh" }
 local FIXED = {
   ["run --log-level"] = LEVELS, ["loglevel level"] = LEVELS,
-  ["set name"] = {
-    "drain", "limits.connections", "limits.frame", "limits.lifetime", "limits.linger", "limits.mailbox",
-    "limits.memory", "limits.output", "limits.per_source.bytes", "limits.per_source.connections",
-    "limits.per_source.rate", "limits.stall", "limits.turn",
-  },
+  ["set name"] = limits.names(),
   ["completion"] = SHELLS,
 }
 

@@ -63,8 +63,9 @@ local function set_of_listener(parts, name, value)
   shape.refuse("no listener is called '%s'", name)
 end
 
-local function known()
-  local names = { "drain", "max_connections.LISTENER" }
+--- What can be set while the gateway runs, besides max_connections.LISTENER, in order.
+function M.names()
+  local names = { "drain" }
   for _, kinds in ipairs { WHOLE, handler.LIMITS } do
     for name in pairs(kinds) do names[#names + 1] = "limits." .. name end
   end
@@ -72,9 +73,6 @@ local function known()
   table.sort(names)
   return names
 end
-
---- What can be set while the gateway runs.
-M.names = known
 
 local function set(config, parts, name, value)
   local of_source, of_listener = name:match "^limits%.per_source%.(.+)$", name:match "^max_connections%.(.+)$"
@@ -90,7 +88,8 @@ local function set(config, parts, name, value)
   elseif limit and handler.LIMITS[limit] then
     set_for_connections(config, parts, limit, value)
   else
-    shape.refuse("'%s' cannot be set while the gateway runs; these can: %s", name, table.concat(known(), ", "))
+    shape.refuse("'%s' cannot be set while the gateway runs; these can: %s, max_connections.LISTENER", name,
+      table.concat(M.names(), ", "))
   end
   return value
 end

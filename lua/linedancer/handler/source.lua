@@ -22,7 +22,8 @@ end
 
 local recorded, served -- texts by path, or nil
 
-local function read_disk(filename)
+--- The text of FILENAME on the disk, whatever is served, or nil and a message.
+function M.read_disk(filename)
   local file, err = io.open(filename, "rb")
   if not file then return nil, "cannot open " .. err end
   local text, why = file:read("*a")
@@ -37,7 +38,7 @@ function M.read(filename)
   if not served then
     local text = recorded and recorded[filename]
     if text then return text end
-    return read_disk(filename)
+    return M.read_disk(filename)
   end
   if served[filename] then return served[filename] end
   return nil, ("cannot open %s: it is not among the files that this gateway was started with"):format(filename)
@@ -103,7 +104,7 @@ local function load_module(name)
   if not filename then
     filename, message = package.searchpath(name, package.path)
     if not filename then return message end
-    text, message = read_disk(filename)
+    text, message = M.read_disk(filename)
   end
   local chunk = text
   if text then chunk, message = M.compile(text, "@" .. filename) end

@@ -2,6 +2,7 @@
 --
 -- An empty table, whose methods know the one it stands for. A handler that changed the real one's slots could act on
 -- another's connection, or have the core read another's memory.
+local client = require "linedancer.tls.client"
 local conns = require "linedancer.conn.all"
 local formats = require "linedancer.format"
 
@@ -31,6 +32,13 @@ end
 
 function M.plain(x) return plain(x, 0) end
 
+--- The same of all values.
+function M.plain_all(...)
+  local values, n = { ... }, select("#", ...)
+  for i = 1, n do values[i] = M.plain(values[i]) end
+  return unpack(values, 1, n)
+end
+
 local Stand = {}
 Stand.__index = Stand
 
@@ -55,8 +63,8 @@ end
 
 -- A file would be read with the gateway's rights.
 local function check_texts(opts)
-  for _, key in ipairs { "ca", "certificate", "key" } do
-    if opts[key] ~= nil and not (type(opts[key]) == "string" and opts[key]:find("-----BEGIN", 1, true)) then
+  for _, key in ipairs(client.TEXTS) do
+    if opts[key] ~= nil and not (type(opts[key]) == "string" and client.is_pem(opts[key])) then
       error(("%s: the PEM text itself is expected in a sandbox"):format(key), 3)
     end
   end
@@ -71,11 +79,7 @@ end
 
 local function conn_methods(self)
   local methods, of = forward(self, METHODS, {}), conns.methods
-  function methods.pack(x, format, ...)
-    local args, n = { ... }, select("#", ...)
-    for i = 1, n do args[i] = M.plain(args[i]) end
-    return of.pack(self:real(x), format, unpack(args, 1, n))
-  end
+  function methods.pack(x, format, ...) return of.pack(self:real(x), format, M.plain_all(...)) end
   function methods.relay(x, to, n) return of.relay(self:real(x), self:real(to), n) end
   function methods.pipe(x, other) return of.pipe(self:real(x), self:real(other)) end
   function methods.spawn(x, fn, ...) return self:task(of.spawn(self:real(x), fn, ...)) end
@@ -162,11 +166,7 @@ local format_class = {
   __tostring = function(x) return tostring(formats.of(x)) end,
   __index = {
     unpack = function(x, text, pos) return formats.of(x):unpack(text, pos) end,
-    pack = function(x, ...)
-      local args, n = { ... }, select("#", ...)
-      for i = 1, n do args[i] = M.plain(args[i]) end
-      return formats.of(x):pack(unpack(args, 1, n))
-    end,
+    pack = function(x, ...) return formats.of(x):pack(M.plain_all(...)) end,
   },
   __newindex = function() error("a format has no fields", 2) end,
   __metatable = false,

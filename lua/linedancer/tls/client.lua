@@ -10,14 +10,16 @@
 -- What is made of the same terms is used for a minute, then files are read again.
 local api = require "linedancer.api"
 local shape = require "linedancer.shape"
+local source = require "linedancer.handler.source"
 local tls = require "linedancer.tls"
 
-local M = {}
+--- TEXTS: the options that are files or PEM texts.
+local M = { TEXTS = { "ca", "certificate", "key" } }
 
 local core, W, now = api.core, api.vm, api.struct.now
 
 local KEYS = { server_name = true, ca = true, verify = true, certificate = true, key = true, alpn = true }
-local TEXTS = { "ca", "certificate", "key" }
+local TEXTS = M.TEXTS
 local FRESH = 60 -- seconds
 local MOST = 64 -- contexts kept
 
@@ -33,8 +35,8 @@ local function check_name(name, path)
   return name
 end
 
---- GIVEN, at PATH of some options, in one form: { key = text that is the same for the same terms }, nil for none.
--- Refuses what is wrong.
+--- GIVEN, at PATH of some options, in one form: what it says, and terms = a text that is the same for the same
+-- context; nil for none. Refuses what is wrong.
 function M.check(given, path)
   if not given then return nil end
   if given == true then given = {} end
@@ -52,14 +54,13 @@ function M.check(given, path)
   return plan
 end
 
+--- Is TEXT what a file would hold, and not its name?
+function M.is_pem(text) return text:find("-----BEGIN", 1, true) ~= nil end
+
 -- PEM text itself, or that of the file.
 local function text_of(given)
-  if not given or given:find("-----BEGIN", 1, true) then return given end
-  local file, message = io.open(given, "rb")
-  if not file then return nil, "cannot open " .. message end
-  local text = file:read "*a"
-  file:close()
-  return text, not text and "cannot read " .. given or nil
+  if not given or M.is_pem(given) then return given end
+  return source.read_disk(given)
 end
 
 local function make(plan)

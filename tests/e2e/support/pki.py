@@ -2,6 +2,7 @@
 import pathlib
 import ssl
 import subprocess
+import tempfile
 
 
 class Pki:
@@ -9,6 +10,13 @@ class Pki:
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
+
+    @classmethod
+    def of_tests(cls, case):
+        """One whose directory lives as long as the tests of CASE, a class."""
+        directory = tempfile.TemporaryDirectory()
+        case.addClassCleanup(directory.cleanup)
+        return cls(directory.name)
 
     def openssl(self, *arguments):
         subprocess.run(["openssl", *arguments], check=True, cwd=self.directory,
