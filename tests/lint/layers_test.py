@@ -16,14 +16,14 @@ LAYERS = [
      "proxy", "network", "source",
      "plan"},
     {"listener", "activation", "handshake", "dial", "conn", "pool", "channel"},
-    {"worker", "control", "gateway", "linedancer", "bus", "arbiter",
+    {"worker", "desk", "control", "gateway", "linedancer", "bus", "arbiter",
      "supervisor"},
     {"bind"},
     {"main"},
 ]
 LUA_HEADERS = {"lua.h", "lauxlib.h", "lualib.h", "luaconf.h", "luajit.h"}
 LUA_USERS = {"bind"}
-EV_USERS = {"sock", "listener", "handshake", "dial", "conn", "worker", "control", "gateway",
+EV_USERS = {"sock", "listener", "handshake", "dial", "conn", "worker", "desk", "control", "gateway",
             "bind", "bus", "main"}
 # What LuaJIT itself brings, less what would let a handler see a pointer.
 BUILT_IN = {"bit", "string.buffer", "table.new", "table.clear"}
