@@ -6,18 +6,25 @@ local secret = require "linedancer.secret"
 local source = require "linedancer.handler.source"
 local space = require "linedancer.handler.space"
 
--- Where this program's files are: an installed prefix has share/linedancer, a build tree lies in the source tree.
+-- Where this program's files are, and below that the annotations for editors: an installed prefix has share/linedancer,
+-- a build tree lies in the source tree.
 local function data_directory()
   local exe = core.executable()
   local bin = exe:match "^(.*)/[^/]*$" or "."
-  for _, dir in ipairs { bin .. "/../share/linedancer", bin .. "/.." } do
-    local probe = io.open(dir .. "/handlers/echo.lua")
+  for _, place in ipairs { { bin .. "/../share/linedancer", "library" }, { bin .. "/..", "lua/library" } } do
+    local probe = io.open(place[1] .. "/handlers/echo.lua")
     if probe then
       probe:close()
-      return dir
+      return unpack(place)
     end
   end
-  return bin
+  return bin, "library"
+end
+
+-- As short as it can be said: people read it in what `new` makes.
+local function library()
+  local dir, name = data_directory()
+  return (dir:gsub("/[^/]+/%.%.", "") .. "/" .. name)
 end
 
 -- Busted in this very state. It replaces the exit code by leaving. As in a plain luajit, time is what specs say it is,
@@ -80,6 +87,7 @@ return function(argv)
     space = space.new,
     run = run,
     test = test,
+    library = library,
     remote = function(...) return require("linedancer.control.client").run(...) end,
     lines = function(prompt) return require("linedancer.cli.prompt").lines(prompt) end,
     out = function(text) io.stdout:write(text) end,
