@@ -6,25 +6,23 @@ local secret = require "linedancer.secret"
 local source = require "linedancer.handler.source"
 local space = require "linedancer.handler.space"
 
--- Where this program's files are, and below that the annotations for editors: an installed prefix has share/linedancer,
--- a build tree lies in the source tree.
+-- Where this program's files are: an installed prefix has share/linedancer, a build tree lies in the source tree.
 local function data_directory()
   local exe = core.executable()
   local bin = exe:match "^(.*)/[^/]*$" or "."
-  for _, place in ipairs { { bin .. "/../share/linedancer", "library" }, { bin .. "/..", "lua/library" } } do
-    local probe = io.open(place[1] .. "/handlers/echo.lua")
+  for _, dir in ipairs { bin .. "/../share/linedancer", bin .. "/.." } do
+    local probe = io.open(dir .. "/handlers/echo.lua")
     if probe then
       probe:close()
-      return unpack(place)
+      return dir
     end
   end
-  return bin, "library"
+  return bin
 end
 
--- As short as it can be said: people read it in what `new` makes.
+-- Where the annotations for editors are, without "..": people read it in what `new` makes.
 local function library()
-  local dir, name = data_directory()
-  return (dir:gsub("/[^/]+/%.%.", "") .. "/" .. name)
+  return (data_directory():gsub("/[^/]+/%.%.", "")) .. "/library"
 end
 
 -- Busted in this very state. It replaces the exit code by leaving. As in a plain luajit, time is what specs say it is,

@@ -179,7 +179,7 @@ class Made(Case):
         self.make("line")
         for directory, library in (
                 (prefix, prefix / "share/linedancer/library"),
-                (self.directory, BUILD.parent / "lua/library")):
+                (self.directory, BUILD.parent / "library")):
             settings = json.loads((directory / ".luarc.json").read_text())
             self.assertEqual(settings["workspace.library"][0], str(library))
 
