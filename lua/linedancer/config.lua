@@ -65,10 +65,10 @@ local function array(value, path, example)
   return value
 end
 
--- A handler that is in no file: the table itself, or one of the host's in C. Returns what makes its definition.
+-- A handler that is in no file: the table or function itself, or one of the host's in C. Returns what makes its definition.
 local function definition_of(spec, path)
   if type(spec) == "string" then return native.find(spec) end
-  if type(spec) ~= "table" then return nil end
+  if type(spec) ~= "table" and type(spec) ~= "function" then return nil end
   local definition, message = handler.define(spec, path)
   if not definition then refuse("%s", message) end
   definition.file = path
