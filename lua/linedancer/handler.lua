@@ -42,7 +42,7 @@ local suggest = require "linedancer.suggest"
 
 --- A hook for messages: may return the name of a state, and up to 7 values for it, or ld.postpone.
 ---@alias linedancer.OnMessage fun(conn: linedancer.Conn, from: string?, message: any, topic: string?):
---   (string|linedancer.Postpone)?, ...
+--   string|linedancer.Postpone|nil, ...
 
 --- Seconds, at least one of the two.
 ---@class linedancer.Timeout
