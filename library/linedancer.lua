@@ -392,7 +392,7 @@ function Conn:peek(format) end
 
 ---As unpack, without waiting: nil and how many further bytes are needed; nil and 0 at the end.
 ---
----Raises truncated, mismatch, range, varint, limit (limits.frame).
+---Raises truncated, mismatch, range, varint, limit (limits.frame), hook (in a hook).
 ---@param format linedancer.FormatLike the frame
 ---@return any ... its values; or nil and the number of bytes that are missing, 0 at the end
 function Conn:try(format) end

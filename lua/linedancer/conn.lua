@@ -95,7 +95,7 @@ end
 ---@function conn:try
 ---@param format linedancer.FormatLike the frame
 ---@return any ... its values; or nil and the number of bytes that are missing, 0 at the end
----@raise truncated, mismatch, range, varint, limit (limits.frame)
+---@raise truncated, mismatch, range, varint, limit (limits.frame), hook (in a hook)
 function conn:try(format)
   return format_of(format).try(self)
 end

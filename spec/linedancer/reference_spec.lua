@@ -1,4 +1,6 @@
+local ld = require "linedancer"
 local surface = require "spec.support.surface"
+local t = require "linedancer.testing"
 
 local OWNERS = {
   ld = "linedancer", ["ld.log"] = "linedancer.log", ["ld.crypto"] = "linedancer.crypto", t = "linedancer.testing",
@@ -107,3 +109,52 @@ for name, read in pairs {
     end)
   end)
 end
+
+-- A call of each function that may wait.
+local WAITS = {
+  ["conn:unpack"] = function(conn) conn:unpack "B" end, ["conn:expect"] = function(conn) conn:expect "B" end,
+  ["conn:peek"] = function(conn) conn:peek "B" end, ["conn:read"] = function(conn) conn:read(1) end,
+  ["conn:read_some"] = function(conn) conn:read_some() end, ["conn:read_line"] = function(conn) conn:read_line() end,
+  ["conn:read_until"] = function(conn) conn:read_until "x" end, ["conn:lines"] = function(conn) conn:lines()() end,
+  ["conn:skip"] = function(conn) conn:skip(1) end, ["conn:skip_until"] = function(conn) conn:skip_until "x" end,
+  ["conn:slice"] = function(conn) conn:slice(1) end, ["conn:body"] = function(conn) conn:body(1)() end,
+  ["conn:read_into"] = function(conn) conn:read_into(ld.buffer(), 1) end,
+  ["conn:packet"] = function(conn) conn:packet "line" end, ["conn:relay"] = function(conn) conn:relay(conn, 1) end,
+  ["conn:pipe"] = function(conn) conn:pipe(conn.task) end, ["conn:starttls"] = function(conn) conn:starttls() end,
+  ["conn:flush"] = function(conn) conn:write "x" conn:flush() end, ["conn:join"] = function(conn) conn:join() end,
+  ["task:join"] = function(conn) conn.task:join() end, ["ld.connect"] = function() ld.connect "10.0.0.1:80" end,
+  ["ld.sleep"] = function() ld.sleep(1) end, ["ld.receive"] = function() ld.receive(1) end,
+  ["ld.wait"] = function() ld.wait { timeout = 1 } end, ["ld.call"] = function(conn) ld.call(conn.id, "x") end,
+  ["ld.register"] = function() ld.register "name" end,
+}
+
+-- The code of the error that CALL raises in a hook, or nil.
+local function code_in_hook(call)
+  local code
+  t.play({
+    states = { main = function(conn)
+      conn.task = conn:spawn(function() ld.sleep(1) end)
+      conn:read(1)
+    end },
+    on_message = function(conn)
+      local ok, err = pcall(call, conn)
+      code = not ok and type(err) == "table" and err.code or nil
+    end,
+  }, { t.message "go" })
+  return code
+end
+
+describe("what HANDLERS.md says may wait", function()
+  it("raises hook in a hook", function()
+    local name
+    for line in io.lines "HANDLERS.md" do
+      name = line:match "^### ([%w_.:]+)%(" or name
+      if line == "- may wait" then
+        assert(WAITS[name], name .. " is not called here")
+        assert.equal("hook", code_in_hook(WAITS[name]), name)
+        WAITS[name] = nil
+      end
+    end
+    assert.is_nil((next(WAITS)))
+  end)
+end)

@@ -15,7 +15,15 @@ Of each function there is what it takes, what it returns, and what it raises bes
 where nothing may wait, in a hook; and the `timeout`, `reset` or `closed` of the connection whose coroutine it is, or
 that is read. Two coroutines cannot read one connection at a time: the second one gets `busy`.
 
-Seconds may have fractions. Bytes, positions and numbers of things are whole.]]
+Seconds may have fractions. Bytes, positions and numbers of things are whole.
+
+For editors with lua-language-server, library/ is installed as share/linedancer/library. A `.luarc.json` beside a
+handler names it:
+
+    { "runtime.version": "LuaJIT", "workspace.library": ["/usr/local/share/linedancer/library"] }
+
+and above a state `---@param conn linedancer.Conn` says what its `conn` is. The names of classes here are those of
+library/.]]
 
 M.CHAPTERS = {
   { "A handler", [[
