@@ -38,7 +38,7 @@
 ---An id, or the table of a connection or task of this worker.
 ---@alias linedancer.Receiver string|linedancer.Conn|linedancer.Task
 
----How digests are made.
+---The name of a digest.
 ---@alias linedancer.Algorithm
 ---| "md5"
 ---| "sha1"
@@ -88,7 +88,7 @@
 ---@field on_error? fun(conn: linedancer.Conn, err: linedancer.Error): string?, ... last words; may name a state to go on in
 ---@field on_close? fun(conn: linedancer.Conn, reason: string, err: linedancer.Error?) called once, when the transport has closed
 ---@field upgrade? fun(conn: linedancer.Conn, from_version: integer): string?, ... called as a connection moves to this version of the code
----@field commands? table<string, fun(...: string): any> by name, for `linedancer call HANDLER COMMAND`
+---@field commands? table<string, fun(...: any): any> by name, for `linedancer call HANDLER COMMAND`
 local Handler = {}
 
 ---Seconds, at least one of the two.
@@ -276,7 +276,7 @@ local Place = {}
 ---@class linedancer.log
 local log = {}
 
----Digests, MACs, random bytes and base64, by OpenSSL. Wrong arguments raise.
+---Digests, MACs, random bytes and base64, by OpenSSL.
 ---@class linedancer.crypto
 local crypto = {}
 
@@ -736,7 +736,7 @@ function Buffer:clear() end
 ---@return linedancer.Blob blob
 function ld.blob(text) end
 
----BYTES (a string, slice, buffer or blob) as a string that is a good key for a table of keys that peers choose: they cannot make such keys collide. key:sub(5) is what they were.
+---X (a string, slice, buffer or blob) as a string that is a good key for a table of keys that peers choose: they cannot make such keys collide. key:sub(5) is what X was.
 ---
 ---Raises stale.
 ---@param x linedancer.Data what it stands for
@@ -974,16 +974,16 @@ function log.warn(text, fields) end
 ---@param fields? table what there is to know of it, by name
 function log.error(text, fields) end
 
----The digest of BYTES, raw: crypto.hex() makes it readable.
----@param algorithm linedancer.Algorithm how
----@param data linedancer.Data of what
+---The digest of DATA, raw: crypto.hex() makes it readable.
+---@param algorithm linedancer.Algorithm its name
+---@param data linedancer.Data any bytes
 ---@return string digest raw bytes
 function crypto.digest(algorithm, data) end
 
----The HMAC (RFC 2104) of BYTES under KEY, bytes of any length, raw.
----@param algorithm linedancer.Algorithm how
+---The HMAC (RFC 2104) of DATA under KEY, bytes of any length, raw.
+---@param algorithm linedancer.Algorithm its name
 ---@param key linedancer.Data of any length
----@param data linedancer.Data of what
+---@param data linedancer.Data any bytes
 ---@return string mac raw bytes
 function crypto.hmac(algorithm, key, data) end
 
@@ -998,13 +998,13 @@ function crypto.random(n) end
 function crypto.secret(name) end
 
 ---Are A and B, both bytes, the same? How long it takes tells nothing of what they hold, only their lengths: for secrets, which == would betray byte by byte.
----@param a linedancer.Data one
----@param b linedancer.Data the other
+---@param a linedancer.Data a secret
+---@param b linedancer.Data what it is compared with
 ---@return boolean equal
 function crypto.equal(a, b) end
 
----BYTES in base64 (RFC 4648, padded, in one line).
----@param data linedancer.Data of what
+---DATA in base64 (RFC 4648, padded, in one line).
+---@param data linedancer.Data any bytes
 ---@return string text
 function crypto.base64(data) end
 
@@ -1013,8 +1013,8 @@ function crypto.base64(data) end
 ---@return string? data
 function crypto.unbase64(text) end
 
----BYTES in hexadecimal, two small digits each.
----@param data linedancer.Data of what
+---DATA in hexadecimal, two small digits each.
+---@param data linedancer.Data any bytes
 ---@return string text
 function crypto.hex(data) end
 

@@ -1,6 +1,6 @@
 --- linedancer.crypto: digests, MACs, random bytes and base64, by OpenSSL.
 --
--- BYTES are a string, slice, buffer or blob; results are strings. Wrong arguments raise. Algorithms: md5, sha1,
+-- DATA is a string, slice, buffer or blob; results are strings. Wrong arguments raise. Algorithms: md5, sha1,
 -- sha224, sha256, sha384, sha512, sha3-256, sha3-512, blake2s256, blake2b512.
 local api = require "linedancer.api"
 local bytes = require "linedancer.bytes"
@@ -14,7 +14,7 @@ local ALGORITHMS = {
   ["sha3-512"] = true, blake2s256 = true, blake2b512 = true,
 }
 
---- How digests are made.
+--- The name of a digest.
 ---@alias linedancer.Algorithm
 ---| "md5"
 ---| "sha1"
@@ -29,7 +29,7 @@ local ALGORITHMS = {
 
 local MOST_RANDOM = 2 ^ 20
 
---- Digests, MACs, random bytes and base64, by OpenSSL. Wrong arguments raise.
+--- Digests, MACs, random bytes and base64, by OpenSSL.
 ---@class linedancer.crypto
 
 local M = {}
@@ -55,10 +55,10 @@ local function check_result(result, name)
   if not result then error(("this OpenSSL does without %s"):format(name), 3) end
 end
 
---- The digest of BYTES, raw: crypto.hex() makes it readable.
+--- The digest of DATA, raw: crypto.hex() makes it readable.
 ---@function ld.crypto.digest
----@param algorithm linedancer.Algorithm how
----@param data linedancer.Data of what
+---@param algorithm linedancer.Algorithm its name
+---@param data linedancer.Data any bytes
 ---@return string digest raw bytes
 function M.digest(algorithm, data)
   check_algorithm(algorithm)
@@ -67,11 +67,11 @@ function M.digest(algorithm, data)
   return digest
 end
 
---- The HMAC (RFC 2104) of BYTES under KEY, bytes of any length, raw.
+--- The HMAC (RFC 2104) of DATA under KEY, bytes of any length, raw.
 ---@function ld.crypto.hmac
----@param algorithm linedancer.Algorithm how
+---@param algorithm linedancer.Algorithm its name
 ---@param key linedancer.Data of any length
----@param data linedancer.Data of what
+---@param data linedancer.Data any bytes
 ---@return string mac raw bytes
 function M.hmac(algorithm, key, data)
   check_algorithm(algorithm)
@@ -103,16 +103,16 @@ end
 --- Are A and B, both bytes, the same? How long it takes tells nothing of what they hold, only their lengths: for
 -- secrets, which == would betray byte by byte.
 ---@function ld.crypto.equal
----@param a linedancer.Data one
----@param b linedancer.Data the other
+---@param a linedancer.Data a secret
+---@param b linedancer.Data what it is compared with
 ---@return boolean equal
 function M.equal(a, b)
   return core.equal(text_of(a, "the first argument"), text_of(b, "the second argument"))
 end
 
---- BYTES in base64 (RFC 4648, padded, in one line).
+--- DATA in base64 (RFC 4648, padded, in one line).
 ---@function ld.crypto.base64
----@param data linedancer.Data of what
+---@param data linedancer.Data any bytes
 ---@return string text
 function M.base64(data)
   return core.base64(text_of(data, "data"))
@@ -129,9 +129,9 @@ function M.unbase64(text)
   return data
 end
 
---- BYTES in hexadecimal, two small digits each.
+--- DATA in hexadecimal, two small digits each.
 ---@function ld.crypto.hex
----@param data linedancer.Data of what
+---@param data linedancer.Data any bytes
 ---@return string text
 function M.hex(data)
   return core.hex(text_of(data, "data"))

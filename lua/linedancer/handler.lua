@@ -35,7 +35,7 @@ local suggest = require "linedancer.suggest"
 --   has closed
 ---@field upgrade? fun(conn: linedancer.Conn, from_version: integer): string?, ... called as a connection moves to this
 --   version of the code
----@field commands? table<string, fun(...: string): any> by name, for `linedancer call HANDLER COMMAND`
+---@field commands? table<string, fun(...: any): any> by name, for `linedancer call HANDLER COMMAND`
 
 --- A state: returns the name of the next one, and up to 7 values for it; or nothing, and the connection ends.
 ---@alias linedancer.State fun(conn: linedancer.Conn, ...: any): string?, ...

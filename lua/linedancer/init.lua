@@ -58,8 +58,8 @@ function M.blob(text)
   return bytes.blob(text)
 end
 
---- BYTES (a string, slice, buffer or blob) as a string that is a good key for a table of keys that peers choose:
--- they cannot make such keys collide. key:sub(5) is what they were.
+--- X (a string, slice, buffer or blob) as a string that is a good key for a table of keys that peers choose: they
+-- cannot make such keys collide. key:sub(5) is what X was.
 ---@function ld.key
 ---@param x linedancer.Data what it stands for
 ---@return string key good for the life of the process

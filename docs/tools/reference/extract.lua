@@ -195,6 +195,7 @@ function M.read(files)
         lines = line:find "^%-%-%-" and { line } or nil
       end
     end
+    if lines then add(found, lines, "", filename .. ":" .. number) end
   end
   return found
 end
