@@ -12,7 +12,8 @@ ANNOTATION = re.compile(r"\s*---[@|]")  # the reference is made from these
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 # Fixtures are broken on purpose.
 EXCEPT = ["spec/fixtures"]
-FOLDERS = ["core", "lua", "handlers", "examples", "spec", "tests"]
+FOLDERS = ["core", "lua", "handlers", "examples", "spec", "tests",
+           "docs/tools"]
 
 
 def limits(path):
