@@ -14,9 +14,9 @@
 -- NAME TYPE, with its values in lines of ---| "value" # text. A text goes on in a line that begins with "-- ". A class
 -- whose comment has one field, without a text, takes the prose for that.
 --
--- Not by Debian's ldoc (1.4.6): it takes "max? integer" for a parameter "max" with the text "? integer", as its types are
--- tags of their own; it gives up a file that has ---@class with a ---@field ("'class' cannot have multiple values"), and
--- cannot parse a comment that documents no definition, as that of a class of options.
+-- Not by Debian's ldoc (1.4.6): it takes "max? integer" for a parameter "max" with the text "? integer", as its types
+-- are tags of their own; it gives up a file that has ---@class with a ---@field ("'class' cannot have multiple
+-- values"), and cannot parse a comment that documents no definition, as that of a class of options.
 local M = {}
 
 local OPEN, CLOSE = { ["("] = 1, ["{"] = 1, ["["] = 1, ["<"] = 1 }, { [")"] = 1, ["}"] = 1, ["]"] = 1, [">"] = 1 }
