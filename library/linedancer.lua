@@ -312,7 +312,7 @@ local Config = {}
 ---One address that is listened on.
 ---@class linedancer.Listener
 ---@field [1] string address: "127.0.0.1:7000", ":7000", "[::1]:7000" or "unix:/path"
----@field handler string name of a module, or path of a file
+---@field handler string|linedancer.Handler name of a module, path of a file, or a handler itself
 ---@field name? string by which others know it (the address)
 ---@field options? table of the handler
 ---@field limits? linedancer.HandlerLimits before those of the config
@@ -635,6 +635,10 @@ function ld.counter(name) end
 ---@param n? number by how much (1)
 ---@return number value
 function Counter:add(n) end
+
+---Serve CONFIG, a table or the name of a file, in a script that plain luajit runs, until SIGINT or SIGTERM drains it, a second one at once. Raises an error for a config that is not good, and in a gateway, which serves already.
+---@param config linedancer.Config|string what is served
+function ld.serve(config) end
 
 ---A compiled format, to pass wherever a format's text is taken, with :unpack(text, pos) and :pack(...). Raises a message with the column of a syntax error.
 ---@param source string|linedancer.Format its text

@@ -39,7 +39,7 @@ local suggest = require "linedancer.suggest"
 --- One address that is listened on.
 ---@class linedancer.Listener
 ---@field [1] string address: "127.0.0.1:7000", ":7000", "[::1]:7000" or "unix:/path"
----@field handler string name of a module, or path of a file
+---@field handler string|linedancer.Handler name of a module, path of a file, or a handler itself
 ---@field name? string by which others know it (the address)
 ---@field options? table of the handler
 ---@field limits? linedancer.HandlerLimits before those of the config

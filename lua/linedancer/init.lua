@@ -68,7 +68,10 @@ function M.key(x)
   return bytes.key(x)
 end
 
---- Serve CONFIG, a table or the name of a file, in a script that plain luajit runs: see linedancer.serve.
+--- Serve CONFIG, a table or the name of a file, in a script that plain luajit runs, until SIGINT or SIGTERM drains it,
+-- a second one at once. Raises an error for a config that is not good, and in a gateway, which serves already.
+---@function ld.serve
+---@param config linedancer.Config|string what is served
 function M.serve(config)
   return require "linedancer.serve"(config)
 end

@@ -53,7 +53,7 @@ A connection that a handler makes has the methods of others, and no coroutine of
     ld.connect linedancer.ConnectOptions linedancer.TlsOptions conn:release conn:starttls
     linedancer.StarttlsOptions ]] },
   { "The module", [[`local ld = require "linedancer"`]], [[
-    linedancer ld.now ld.time ld.keep ld.counter linedancer.Counter counter:add ]] },
+    linedancer ld.now ld.time ld.keep ld.counter linedancer.Counter counter:add ld.serve ]] },
   { "Formats", "", [[
     ld.format linedancer.Format linedancer.FormatLike format:unpack format:pack ]] },
   { "Bytes: slices, buffers, blobs", [[
