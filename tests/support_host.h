@@ -23,7 +23,7 @@ void host_log_line(void *ctx, const char *line, size_t len);
 struct ld_gateway *host_gateway(struct ev_loop *loop, struct host_log *log);
 
 /* A config with one listener, called "it", on a free port of loopback, for
- * HANDLER, Lua text: a name in quotes or a table.  Valid until the next call. */
+ * HANDLER, Lua text: a name in quotes or a table.  Good until the next call. */
 const char *host_config(const char *handler);
 
 /* Load that; must succeed.  The port. */

@@ -17,15 +17,15 @@
 
 #define UPPER                                                                 \
     "{ initial = 'line', timeouts = { 5 }, states = { line = function(conn) " \
-    "local line = conn:read_line() if not line then return end "             \
-    "require('linedancer').publish('lines', line) "                          \
+    "local line = conn:read_line() if not line then return end "              \
+    "require('linedancer').publish('lines', line) "                           \
     "conn:write(line:upper(), '\\n') return 'line' end } }"
 
-#define LISTENER                                                              \
-    "{ initial = 'wait', timeouts = { 20 }, "                                 \
-    "on_message = function(conn, _, text, topic) "                            \
-    "conn:write(topic, '=', text, '\\n') end, "                               \
-    "states = { wait = function(conn) conn:subscribe('news/#') "              \
+#define LISTENER                                                 \
+    "{ initial = 'wait', timeouts = { 20 }, "                    \
+    "on_message = function(conn, _, text, topic) "               \
+    "conn:write(topic, '=', text, '\\n') end, "                  \
+    "states = { wait = function(conn) conn:subscribe('news/#') " \
     "conn:write('+\\n') if conn:read_line() then return 'wait' end end } }"
 
 static void end_loop(void *ctx, struct ld_gateway *g)

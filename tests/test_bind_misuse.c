@@ -38,9 +38,9 @@ static int open_nothing(lua_State *L)
     return 0;
 }
 
-#define REFUSED(code, call)                    \
-    do {                                       \
-        assert_int_equal(call, code);          \
+#define REFUSED(code, call)                   \
+    do {                                      \
+        assert_int_equal(call, code);         \
         assert_true(strlen(ld_error_text())); \
     } while (0)
 
@@ -193,20 +193,23 @@ static void test_configs(void **state)
     REFUSED(LD_ERR_CONFIG, ld_gateway_load_string(g, "error({})", NULL));
     REFUSED(LD_ERR_CONFIG,
             ld_gateway_load_string(
-                g, "return { workers = 2, listen = { { ':0', handler = 'echo' "
-                   "} } }",
+                g,
+                "return { workers = 2, listen = { { ':0', handler = 'echo' "
+                "} } }",
                 NULL));
     assert_non_null(strstr(ld_error_text(), "workers = 2"));
     REFUSED(LD_ERR_CONFIG,
             ld_gateway_load_string(
-                g, "return { user = 'nobody', listen = { { ':0', handler = "
-                   "'echo' } } }",
+                g,
+                "return { user = 'nobody', listen = { { ':0', handler = "
+                "'echo' } } }",
                 NULL));
     /* The second listener cannot be bound: the first is closed again. */
     REFUSED(LD_ERR_CONFIG,
             ld_gateway_load_string(
-                g, "return { listen = { { '127.0.0.1:0', handler = 'echo' }, "
-                   "{ '192.0.2.1:7', handler = 'echo' } } }",
+                g,
+                "return { listen = { { '127.0.0.1:0', handler = 'echo' }, "
+                "{ '192.0.2.1:7', handler = 'echo' } } }",
                 NULL));
     assert_int_equal(host_descriptors(), before);
     host_load(g, "'echo'");
@@ -345,8 +348,7 @@ static void test_modules(void **state)
     assert_int_equal(ld_gateway_preload(g, "host", open_module), 0);
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_preload(g, "host", open_module));
     assert_int_equal(ld_gateway_preload(g, "wrong", open_wrongly), 0);
-    REFUSED(LD_ERR_CONFIG,
-            ld_gateway_load_string(g, "require 'wrong'", NULL));
+    REFUSED(LD_ERR_CONFIG, ld_gateway_load_string(g, "require 'wrong'", NULL));
     assert_non_null(strstr(ld_error_text(), "no such device"));
     port = host_load(g, "function(conn) conn:write(require 'host'()) end");
     ld_gateway_start(g);

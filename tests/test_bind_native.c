@@ -60,8 +60,8 @@ static int on_frame(struct ld_session *s, const struct ld_frame *f)
     }
 }
 
-/* A repeat: its count, and its items, between the number that it repeats and one
- * of 64 bits. */
+/* A repeat: its count, and its items, between the number that it repeats and
+ * one of 64 bits. */
 static int on_many(struct ld_session *s, const struct ld_frame *f)
 {
     struct ld_item items[8];

@@ -110,7 +110,7 @@ local function array(value, path, example)
   return value
 end
 
--- A handler that is in no file: the table or function itself, or one of the host's in C. Returns what makes its definition.
+-- A handler that is in no file, the table or function itself, or one of the host's in C: what makes its definition.
 local function definition_of(spec, path)
   if type(spec) == "string" then return native.find(spec) end
   if type(spec) ~= "table" and type(spec) ~= "function" then return nil end
@@ -130,6 +130,20 @@ local function resolve(spec, path, context)
   return file
 end
 
+-- What ENTRY, a listener at PATH, says of its handler.
+local function handler_of(entry, path, context)
+  local spec, where = entry.handler, at(path, "handler")
+  local definition = definition_of(spec, where)
+  if definition then
+    if entry.sandbox then refuse("%s: only a handler in a file can be sandboxed", path) end
+    local name = type(spec) == "string" and spec or where
+    return { handler = name, module = name, file = name, definition = definition }
+  end
+  local file = resolve(spec, where, context)
+  local by_path = spec:find("/", 1, true) or spec:find("%.lua$")
+  return { handler = spec, module = by_path and source.module_name(file) or spec, file = file }
+end
+
 local function listener(entry, path, context)
   typed(entry, "table", path)
   shape.known_keys(entry, LISTEN_KEYS, path)
@@ -137,22 +151,13 @@ local function listener(entry, path, context)
   local where, message = address.parse(entry[1], context.base_dir)
   if not where then refuse("%s: %s", at(path, 1), message) end
   local tls = entry.tls and require("linedancer.tls").check(entry.tls, at(path, "tls"), context.base_dir) or nil
-  local spec, file, by_path = entry.handler, nil, nil
-  local definition = definition_of(spec, at(path, "handler"))
-  if definition and entry.sandbox then refuse("%s: only a handler in a file can be sandboxed", path) end
-  if definition then
-    file = type(spec) == "string" and spec or at(path, "handler")
-    spec = file
-  else
-    file = resolve(spec, at(path, "handler"), context)
-    by_path = spec:find("/", 1, true) or spec:find("%.lua$")
-  end
+  local found = handler_of(entry, path, context)
   return {
     address = where,
-    handler = spec,
-    definition = definition,
-    module = by_path and source.module_name(file) or spec,
-    file = file,
+    handler = found.handler,
+    definition = found.definition,
+    module = found.module,
+    file = found.file,
     name = entry.name and typed(entry.name, "string", at(path, "name")) or where.text,
     options = shape.copy(typed(entry.options or {}, "table", at(path, "options"))),
     limits = shape.limits(entry.limits or {}, handler.LIMITS, at(path, "limits")),
