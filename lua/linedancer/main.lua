@@ -69,7 +69,7 @@ return function(argv)
     space = space.new,
     run = run,
     test = test,
-    library = library,
+    library = DATA .. "/library",
     remote = function(...) return require("linedancer.control.client").run(...) end,
     lines = function(prompt) return require("linedancer.cli.prompt").lines(prompt) end,
     out = function(text) io.stdout:write(text) end,
