@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Runs pages of the documentation: run.py PAGE...
+"""Runs pages of the documentation: run.py [--show] PAGE...
+
+With --show it prints what each block prints.
 
 Each page is executed from top to bottom in an empty directory, with the built
 program in PATH, in a network of its own.  By the words behind a fence:
@@ -46,8 +48,9 @@ def environment(directory, text):
 class Run:
     """The run of one page, in DIRECTORY."""
 
-    def __init__(self, page, directory):
+    def __init__(self, page, directory, show):
         self.page = str(page)
+        self.show = show
         self.here = pathlib.Path(directory) / "page"
         self.own = pathlib.Path(directory) / "runner"
         self.here.mkdir()
@@ -104,16 +107,18 @@ class Run:
         self.do_lua(block, "raise")
 
     def compare(self, block, printed):
+        if self.show and printed:
+            print(f"{self.page}:{block.line}: prints\n{printed}")
         if block.output and not output.matches(block.output.text, printed):
             raise Failure(block.output.line, "prints something else\n" +
                           output.difference(block.output.text, printed))
 
 
-def run_page(path):
+def run_page(path, show):
     """Is the page good?  If not, says why."""
     with tempfile.TemporaryDirectory(prefix="ld-docs-") as directory:
         try:
-            Run(path, directory).do()
+            Run(path, directory, show).do()
         except Failure as failure:
             print(f"{path}:{failure.line}: {failure}".rstrip("\n"))
             return False
@@ -122,12 +127,13 @@ def run_page(path):
 
 
 def main():
-    pages = sys.argv[1:]
+    pages = [word for word in sys.argv[1:] if word != "--show"]
+    show = "--show" in sys.argv[1:]
     if not pages:
         sys.exit(__doc__)
     held = place.own_network(BUILD)  # open until the end
     place.adopt()
-    results = [run_page(pathlib.Path(page)) for page in pages]
+    results = [run_page(pathlib.Path(page), show) for page in pages]
     del held
     return 0 if all(results) else 1
 

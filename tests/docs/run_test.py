@@ -41,6 +41,11 @@ class Good(unittest.TestCase):
                   block("sh", "echo $word", "kill %1"),
                   block("text output", "hello"))
 
+    def test_a_page_may_keep_files_open(self):
+        self.good(block("sh", "exec 3>a 4>b 5>c 6>d 7>e"),
+                  block("sh", "echo x >&3; echo y >&6; cat a d"),
+                  block("text output", "x", "y"))
+
     def test_dots_stand_for_anything(self):
         self.good(block("sh", "echo one 2 three; echo 4; echo 5; echo six"),
                   block("text output", "one ... three", "...", "six"),

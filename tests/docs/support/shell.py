@@ -1,4 +1,5 @@
 """One bash for all blocks of a page, so that variables and jobs persist."""
+import fcntl
 import os
 import pathlib
 import select
@@ -13,6 +14,14 @@ while read -r block <&{commands}; do
     echo done >&{answers}
 done
 """
+HIGH = 200  # descriptors from here on are not those that a page would open
+
+
+def high(descriptor):
+    """DESCRIPTOR under a number that is out of the page's way."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH)
+    os.close(descriptor)
+    return moved
 
 
 class Shell:
@@ -23,6 +32,7 @@ class Shell:
         self.count = 0
         commands, self.commands = os.pipe()
         self.answers, answers = os.pipe()
+        commands, answers = high(commands), high(answers)
         driver = DRIVER.format(commands=commands, answers=answers)
         self.process = subprocess.Popen(
             ["bash", "-c", driver], cwd=directory, env=environment,
