@@ -62,7 +62,7 @@ static int load_embedded(lua_State *L)
     return 1;
 }
 
-static void preload_modules(lua_State *L)
+void ld_gateway_preload(lua_State *L)
 {
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "preload");
@@ -112,7 +112,7 @@ static int open_state(lua_State *L)
     g->vm->alloc = g->alloc;
     g->vm->handshakes.crowd = &g->vm->pool->handshakes;
     remember_role(g, L);
-    preload_modules(L);
+    ld_gateway_preload(L);
     return luaL_dostring(L, "require('linedancer.traversal').install()")
                ? lua_error(L)
                : 0;

@@ -20,8 +20,11 @@ local function data_directory()
   return bin
 end
 
--- Busted in this very state. It replaces the exit code by leaving.
+-- Busted in this very state. It replaces the exit code by leaving. As in a plain luajit, time is what specs say it is,
+-- and connections that fail, as many are meant to, are not logged.
 local function test(argv)
+  core.simulate()
+  core.log_level "warn"
   package.path = "./?.lua;./lua/?.lua;" .. package.path
   _G.arg = argv
   _G.arg[0] = "linedancer test"
