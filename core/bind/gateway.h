@@ -39,4 +39,8 @@ void ld_gateway_free_ports(struct ld_vm *vm);
 /* The same, with those that stay while the gateway drains. */
 void ld_gateway_leave_ports(struct ld_vm *vm);
 
+/* In a child of the process: close the sockets that it has inherited of VM, and
+ * do nothing else. */
+void ld_gateway_forget_ports(struct ld_vm *vm);
+
 #endif
