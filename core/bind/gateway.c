@@ -56,7 +56,7 @@ static int load_embedded(lua_State *L)
     return 1;
 }
 
-void ld_gateway_preload(lua_State *L)
+void ld_gateway_preload_modules(lua_State *L)
 {
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "preload");
@@ -106,7 +106,7 @@ static int open_state(lua_State *L)
     g->vm->alloc = g->alloc;
     g->vm->handshakes.crowd = &g->vm->pool->handshakes;
     remember_role(g, L);
-    ld_gateway_preload(L);
+    ld_gateway_preload_modules(L);
     return luaL_dostring(L, "require('linedancer.traversal').install()")
                ? lua_error(L)
                : 0;

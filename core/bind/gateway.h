@@ -12,7 +12,7 @@ const struct ld_role *ld_gateway_role(lua_State *L);
 struct ld_vm *ld_gateway_vm(lua_State *L);
 
 /* Have `require` find the Lua half that is built in, and linedancer.core. */
-void ld_gateway_preload(lua_State *L);
+void ld_gateway_preload_modules(lua_State *L);
 
 /* Accept on all ports that are not full. */
 void ld_gateway_heed_ports(struct ld_vm *vm);

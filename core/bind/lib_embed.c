@@ -118,6 +118,19 @@ static int l_take_loop(lua_State *L)
     return 1;
 }
 
+/* For a plain luajit, which finds this as linedancer.so: the modules inside, and
+ * the first of them. */
+LD_PUBLIC int luaopen_linedancer(lua_State *L)
+{
+    ld_gateway_preload_modules(L);
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "preload");
+    lua_getfield(L, -1, "linedancer");
+    lua_pushliteral(L, "linedancer");
+    lua_call(L, 1, 1);
+    return 1;
+}
+
 static const luaL_Reg embed[] = {{"handlers", l_handlers},
                                  {"take_loop", l_take_loop},
                                  {"hear", ld_embed_hear},
