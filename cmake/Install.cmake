@@ -13,7 +13,8 @@ install(FILES core/linedancer.h TYPE INCLUDE OPTIONAL)
 install(DIRECTORY handlers examples DESTINATION ${data}
     FILES_MATCHING PATTERN "*" PATTERN ".*" EXCLUDE)
 install(FILES README.md ARCHITECTURE.md CHANGES.md LICENSE TYPE DOC OPTIONAL)
-install(DIRECTORY docs TYPE DOC FILES_MATCHING PATTERN "*.md")
+file(GLOB doc_pages CONFIGURE_DEPENDS docs/*.md)
+install(FILES ${doc_pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 
 # The prefix is known for certain only when installing.
 set(seccomp_pc "")
