@@ -2,6 +2,7 @@
 --
 -- A link to another page's .md leads to its .html. One to a file that is no page has nowhere to lead, and is left out.
 -- Headings get a link to themselves.
+-- luacheck: read globals pandoc
 local known, directory = {}, "."
 local anchor = { class = "anchor", ["aria-label"] = "Link to this heading" } -- its sign is the style sheet's
 
@@ -25,10 +26,10 @@ end
 
 local function link(element)
   if element.target:find "^%a+:" or element.target:find "^#" then return nil end
-  local path, anchor = element.target:match "^([^#]*)(.*)$"
+  local path, place = element.target:match "^([^#]*)(.*)$"
   local page = known[resolve(path)]
   if not page then return element.content end
-  element.target = page .. anchor
+  element.target = page .. place
   return element
 end
 
