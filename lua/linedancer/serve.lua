@@ -14,7 +14,6 @@ end
 --- Serve CONFIG, a table or a file's name, until SIGINT or SIGTERM drains it, a second one at once. Raises an error
 -- when it is not good. For scripts: a gateway serves already.
 return function(given)
-  if not core.take_loop() then error("this gateway serves already: ld.serve() is for scripts of their own", 2) end
   local own, files = space.new(), source.record()
   local function read(place)
     local loaded, message = load(given, place)
@@ -25,6 +24,7 @@ return function(given)
   local loaded, message = read(own)
   if not loaded then error(message, 2) end
   if loaded.workers == nil then loaded.workers = 0 end
+  if not core.take_loop() then error("this gateway serves already: ld.serve() is for scripts of their own", 2) end
   require("linedancer.reload").install(read, files)
   local gateway = require "linedancer.gateway"
   local ok
