@@ -20,6 +20,51 @@ local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 local suggest = require "linedancer.suggest"
 
+--- What a config file returns.
+---@class linedancer.Config
+---@field listen linedancer.Listener[] what is served
+---@field workers? integer processes, up to 256 (one per processor); 0: everything in one process
+---@field limits? linedancer.Limits of a worker and its connections
+---@field control? string path of a socket, for `linedancer status` and others
+---@field path? string[] directories in which handlers and modules are looked for
+---@field log? { level: "debug"|"info"|"warn"|"error" } what is logged ("info")
+---@field drain? number seconds that a gateway that stops gives its connections (30)
+---@field watch? boolean reload when a file changes (false); not with workers = 0
+---@field retire? number seconds after a reload when connections on older code end (never)
+---@field user? string who runs handlers (who started it)
+---@field group? string of user
+---@field no_new_privs? boolean programs that a handler executes get no more rights than it has (true)
+---@field seccomp? boolean handlers cannot execute programs, nor do what else no gateway needs (false)
+
+--- One address that is listened on.
+---@class linedancer.Listener
+---@field [1] string address: "127.0.0.1:7000", ":7000", "[::1]:7000" or "unix:/path"
+---@field handler string|linedancer.Handler name of a module, path of a file, or a handler itself
+---@field name? string by which others know it (the address)
+---@field options? table of the handler
+---@field limits? linedancer.HandlerLimits before those of the config
+---@field max_connections? integer at a time
+---@field backlog? integer connections that wait to be accepted
+---@field tls? linedancer.ListenerTls over TLS
+---@field proxy_protocol? linedancer.ListenerProxy behind proxies
+---@field sandbox? boolean|{ connect: boolean } for a handler that somebody else wrote; whether it may connect (false)
+
+--- Limits of a worker, and of each of its connections.
+---@class linedancer.Limits: linedancer.HandlerLimits
+---@field turn? number seconds that Lua may compute without waiting (0.1); 0: any
+---@field connections? integer of all workers together (10,000)
+---@field heartbeat? number seconds in which a worker answers (10)
+---@field memory? integer bytes of a worker (2 GB); 0: any
+---@field per_source? linedancer.PerSource of each source of clients
+
+--- Limits of each source of clients: an address, or a network.
+---@class linedancer.PerSource
+---@field connections? integer at a time
+---@field rate? number new connections a second
+---@field bytes? number bytes a second
+---@field v4? integer bits of an IPv4 address that make a source
+---@field v6? integer bits of an IPv6 address that make a source
+
 local M = {}
 
 local refuse, typed, at = shape.refuse, shape.typed, shape.at
