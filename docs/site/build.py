@@ -20,6 +20,7 @@ SOURCE = SITE.parents[1]
 ORDER = """index tutorial handlers format reload testing operations embedding
 security performance migrate-ranch migrate-stream-lua migrate-haproxy
 faq""".split()
+LONG = 60  # headings
 
 FENCE = re.compile(r"^(\s*)(`{3,})(\S+)(?: (\S.*))?$")
 # What pandoc calls a language that goes by another name here.
@@ -68,8 +69,14 @@ def with_attributes(text):
     return "\n".join(lines)
 
 
+def depth_of(text):
+    """How deep the contents go: of a long page, not to every function."""
+    return 3 if len(re.findall("^##", text, re.M)) <= LONG else 2
+
+
 def render(name, pages, titles, out):
     """Write the page NAME to OUT."""
+    text = pages[name].read_text()
     names = list(pages)
     at = names.index(name)
 
@@ -90,10 +97,10 @@ def render(name, pages, titles, out):
         file.flush()
         subprocess.run(
             ["pandoc", "--from=gfm+attributes", "--to=html5", "--toc",
-             "--toc-depth=3", "--standalone", f"--template={SITE}/page.html",
+             f"--toc-depth={depth_of(text)}", "--standalone", f"--template={SITE}/page.html",
              f"--lua-filter={SITE}/filter.lua", f"--metadata-file={file.name}",
              f"--output={out / name}.html"],
-            input=with_attributes(pages[name].read_text()), text=True,
+            input=with_attributes(text), text=True,
             check=True)
 
 
