@@ -6,11 +6,18 @@ if(TARGET ld_program)
     install(TARGETS ld_program)
 endif()
 install(TARGETS ld_static ld_shared)
+# What `require "linedancer"` of a plain luajit finds.
+install(FILES $<TARGET_FILE:ld_module> RENAME linedancer.so
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.1)
 install(FILES core/linedancer.h TYPE INCLUDE OPTIONAL)
 install(DIRECTORY handlers examples DESTINATION ${data}
     FILES_MATCHING PATTERN "*" PATTERN ".*" EXCLUDE)
-install(FILES README.md ARCHITECTURE.md CHANGES.md LICENSE TYPE DOC OPTIONAL)
-install(DIRECTORY docs TYPE DOC FILES_MATCHING PATTERN "*.md")
+# What lua-language-server reads of the API.
+install(DIRECTORY library DESTINATION ${data})
+install(FILES README.md HANDLERS.md ARCHITECTURE.md CHANGES.md
+    LICENSE TYPE DOC OPTIONAL)
+file(GLOB doc_pages CONFIGURE_DEPENDS docs/*.md)
+install(FILES ${doc_pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 
 # The prefix is known for certain only when installing.
 set(seccomp_pc "")

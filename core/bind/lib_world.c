@@ -175,7 +175,7 @@ struct boot {
 static void set_package(lua_State *L, const struct boot *b)
 {
     if (b->slot->world->slots[0].vm->gateway)
-        ld_gateway_preload(L);
+        ld_gateway_preload_modules(L);
     lua_getglobal(L, "package");
     lua_pushstring(L, b->path);
     lua_setfield(L, -2, "path");

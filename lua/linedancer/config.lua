@@ -15,9 +15,55 @@
 local address = require "linedancer.address"
 local confine = require "linedancer.gateway.confine"
 local handler = require "linedancer.handler"
+local native = require "linedancer.native"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 local suggest = require "linedancer.suggest"
+
+--- What a config file returns.
+---@class linedancer.Config
+---@field listen linedancer.Listener[] what is served
+---@field workers? integer processes, up to 256 (one per processor); 0: everything in one process
+---@field limits? linedancer.Limits of a worker and its connections
+---@field control? string path of a socket, for `linedancer status` and others
+---@field path? string[] directories in which handlers and modules are looked for
+---@field log? { level: "debug"|"info"|"warn"|"error" } what is logged ("info")
+---@field drain? number seconds that a gateway that stops gives its connections (30)
+---@field watch? boolean reload when a file changes (false); not with workers = 0
+---@field retire? number seconds after a reload when connections on older code end (never)
+---@field user? string who runs handlers (who started it)
+---@field group? string of user
+---@field no_new_privs? boolean programs that a handler executes get no more rights than it has (true)
+---@field seccomp? boolean handlers cannot execute programs, nor do what else no gateway needs (false)
+
+--- One address that is listened on.
+---@class linedancer.Listener
+---@field [1] string address: "127.0.0.1:7000", ":7000", "[::1]:7000" or "unix:/path"
+---@field handler string|linedancer.Handler name of a module, path of a file, or a handler itself
+---@field name? string by which others know it (the address)
+---@field options? table of the handler
+---@field limits? linedancer.HandlerLimits before those of the config
+---@field max_connections? integer at a time
+---@field backlog? integer connections that wait to be accepted
+---@field tls? linedancer.ListenerTls over TLS
+---@field proxy_protocol? linedancer.ListenerProxy behind proxies
+---@field sandbox? boolean|{ connect: boolean } for a handler that somebody else wrote; whether it may connect (false)
+
+--- Limits of a worker, and of each of its connections.
+---@class linedancer.Limits: linedancer.HandlerLimits
+---@field turn? number seconds that Lua may compute without waiting (0.1); 0: any
+---@field connections? integer of all workers together (10,000)
+---@field heartbeat? number seconds in which a worker answers (10)
+---@field memory? integer bytes of a worker (2 GB); 0: any
+---@field per_source? linedancer.PerSource of each source of clients
+
+--- Limits of each source of clients: an address, or a network.
+---@class linedancer.PerSource
+---@field connections? integer at a time
+---@field rate? number new connections a second
+---@field bytes? number bytes a second
+---@field v4? integer bits of an IPv4 address that make a source
+---@field v6? integer bits of an IPv6 address that make a source
 
 local M = {}
 
@@ -64,10 +110,20 @@ local function array(value, path, example)
   return value
 end
 
+-- A handler that is in no file: the table itself, or one of the host's in C. Returns what makes its definition.
+local function definition_of(spec, path)
+  if type(spec) == "string" then return native.find(spec) end
+  if type(spec) ~= "table" then return nil end
+  local definition, message = handler.define(spec, path)
+  if not definition then refuse("%s", message) end
+  definition.file = path
+  return function() return definition end
+end
+
 local function resolve(spec, path, context)
   if spec == nil then refuse("%s is missing: name the handler of this listener, such as \"echo\"", path) end
   if type(spec) ~= "string" then
-    refuse("%s must be a module name or the path of a file, not %s", path, shape.describe(spec))
+    refuse("%s must be a module name, the path of a file or a handler's table, not %s", path, shape.describe(spec))
   end
   local file, message = context.resolve(spec, context.base_dir, context.path, context.bundled)
   if not file then refuse("%s: %s", path, message) end
@@ -81,12 +137,20 @@ local function listener(entry, path, context)
   local where, message = address.parse(entry[1], context.base_dir)
   if not where then refuse("%s: %s", at(path, 1), message) end
   local tls = entry.tls and require("linedancer.tls").check(entry.tls, at(path, "tls"), context.base_dir) or nil
-  local file = resolve(entry.handler, at(path, "handler"), context)
-  local spec = entry.handler
-  local by_path = spec:find("/", 1, true) or spec:find("%.lua$")
+  local spec, file, by_path = entry.handler, nil, nil
+  local definition = definition_of(spec, at(path, "handler"))
+  if definition and entry.sandbox then refuse("%s: only a handler in a file can be sandboxed", path) end
+  if definition then
+    file = type(spec) == "string" and spec or at(path, "handler")
+    spec = file
+  else
+    file = resolve(spec, at(path, "handler"), context)
+    by_path = spec:find("/", 1, true) or spec:find("%.lua$")
+  end
   return {
     address = where,
     handler = spec,
+    definition = definition,
     module = by_path and source.module_name(file) or spec,
     file = file,
     name = entry.name and typed(entry.name, "string", at(path, "name")) or where.text,
