@@ -118,8 +118,8 @@ static int l_take_loop(lua_State *L)
     return 1;
 }
 
-/* For a plain luajit, which finds this as linedancer.so: the modules inside, and
- * the first of them. */
+/* For a plain luajit, which finds this as linedancer.so: the modules inside,
+ * and the first of them. */
 LD_PUBLIC int luaopen_linedancer(lua_State *L)
 {
     ld_gateway_preload_modules(L);
