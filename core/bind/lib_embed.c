@@ -34,9 +34,12 @@ static bool find_own_directory(char dir[PATH_MAX])
  * meant to be. */
 static int l_handlers(lua_State *L)
 {
-    static const char *const places[] = {
-        "../share/linedancer", "../../share/linedancer",
-        "../../../../share/linedancer", "..", "../.."};
+    static const char *const places[] = {"../share/linedancer",
+                                         "../../share/linedancer",
+                                         "../../../share/linedancer",
+                                         "../../../../share/linedancer",
+                                         "..",
+                                         "../.."};
     char dir[PATH_MAX], probe[PATH_MAX + 64];
 
     if (find_own_directory(dir))
