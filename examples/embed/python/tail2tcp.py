@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""./tail2tcp.py /var/log/syslog /var/log/auth.log
+"""python3 tail2tcp.py /var/log/syslog /var/log/auth.log
 printf 'follow auth.log\n' | nc 127.0.0.1 7032
 
 Serves the lines that are appended to files to TCP clients: `follow NAME`, or
