@@ -169,11 +169,17 @@ class Gateway:
         return {name: getattr(stats, name) for name, _ in _Stats._fields_[1:]}
 
     def close(self):
-        """End all at once, and wait for its thread."""
-        if self._handle:
+        """End all at once, and wait for its thread.  In a process that was
+        forked, leave the gateway to the one that it is of."""
+        if not self._handle:
+            return
+        try:
             self._do("free")
-            self._handle = None
-            self._listening.clear()
+        except Error as error:
+            if error.code != "forked":
+                raise
+        self._handle = None
+        self._listening.clear()
 
     def __enter__(self):
         return self
