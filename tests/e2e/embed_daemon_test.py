@@ -106,8 +106,9 @@ class Ended(unittest.TestCase):
             daemon.edit("gateway.lua", "drain = 5", "drain = 500")
             daemon.signal(signal.SIGHUP)
             daemon.await_line("reloaded version=2")
-            with connect(daemon.address()) as sock:
-                sock.sendall(b"lis")
+            with daemon.client() as sock:
+                sock.sendall(b"list\nlis")
+                self.assertIn("files", hear(sock))  # and so half a line
                 daemon.signal(signal.SIGTERM)
                 daemon.await_line("draining open=1 seconds=500")
                 daemon.signal(signal.SIGTERM)

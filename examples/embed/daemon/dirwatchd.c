@@ -121,16 +121,19 @@ static void watch_signal(struct daemon *d, ev_signal *w, int number,
     ev_signal_start(d->loop, w);
 }
 
-/* Nothing is left on the loop, so that it ends. */
-static void on_stopped(void *ctx, struct ld_gateway *g)
+static void unwatch(struct daemon *d)
 {
-    struct daemon *d = ctx;
-
-    (void)g;
     watch_close(&d->watch);
     ev_signal_stop(d->loop, &d->hangup);
     ev_signal_stop(d->loop, &d->terminate);
     ev_signal_stop(d->loop, &d->interrupt);
+}
+
+/* Nothing is left on the loop, so that it ends. */
+static void on_stopped(void *ctx, struct ld_gateway *g)
+{
+    (void)g;
+    unwatch(ctx);
 }
 
 /* A line is a time, a level, and the rest. */
@@ -176,8 +179,20 @@ static int parse(struct options *o, int argc, char **argv)
     return 0;
 }
 
-/* What the gateway needs before it serves. */
-static int prepare(struct daemon *d, const struct options *o)
+/* Before there is a gateway: who hears of it may send a signal at once. */
+static int watch(struct daemon *d, const struct options *o)
+{
+    if (watch_open(&d->watch, d->loop, o->dir, on_change, d)) {
+        syslog(LOG_ERR, "%s: %s", o->dir, strerror(errno));
+        return -1;
+    }
+    watch_signal(d, &d->hangup, SIGHUP, on_hangup);
+    watch_signal(d, &d->terminate, SIGTERM, on_terminate);
+    watch_signal(d, &d->interrupt, SIGINT, on_terminate);
+    return 0;
+}
+
+static int serve(struct daemon *d, const struct options *o)
 {
     struct ld_gateway_options given = {.loop = d->loop};
 
@@ -188,27 +203,12 @@ static int prepare(struct daemon *d, const struct options *o)
         syslog(LOG_ERR, "no gateway: %s", strerror(errno));
         return -1;
     }
-    if (!ld_gateway_set_stopped(d->gateway, on_stopped, d) &&
-        !ld_gateway_load_file(d->gateway, o->config) &&
-        !ld_gateway_subscribe(d->gateway, "command/list", on_list, d, NULL))
-        return 0;
-    syslog(LOG_ERR, "%s", ld_error_text());
-    return -1;
-}
-
-static int serve(struct daemon *d, const struct options *o)
-{
-    if (watch_open(&d->watch, d->loop, o->dir, on_change, d)) {
-        syslog(LOG_ERR, "%s: %s", o->dir, strerror(errno));
-        return 1;
-    }
-    watch_signal(d, &d->hangup, SIGHUP, on_hangup);
-    watch_signal(d, &d->terminate, SIGTERM, on_terminate);
-    watch_signal(d, &d->interrupt, SIGINT, on_terminate);
-    if (ld_gateway_attach(d->gateway, d->loop)) {
+    if (ld_gateway_set_stopped(d->gateway, on_stopped, d) ||
+        ld_gateway_load_file(d->gateway, o->config) ||
+        ld_gateway_subscribe(d->gateway, "command/list", on_list, d, NULL) ||
+        ld_gateway_attach(d->gateway, d->loop)) {
         syslog(LOG_ERR, "%s", ld_error_text());
-        on_stopped(d, d->gateway);
-        return 1;
+        return -1;
     }
     ev_run(d->loop, 0);
     return 0;
@@ -225,8 +225,12 @@ int main(int argc, char **argv)
     /* LOG_PERROR: what this program itself has to say is on both. */
     openlog("dirwatchd", o.to_syslog ? LOG_PID : LOG_PID | LOG_PERROR,
             LOG_DAEMON);
-    status = prepare(&d, &o) ? 1 : serve(&d, &o);
+    if (watch(&d, &o))
+        return 1;
+    status = serve(&d, &o);
+    if (status)
+        unwatch(&d);
     ld_gateway_free(d.gateway);
     ev_loop_destroy(d.loop);
-    return status;
+    return status ? 1 : 0;
 }

@@ -150,13 +150,10 @@ static void on_signal(int number)
 
 static int read_all(struct ld_gateway *g, struct meter *m)
 {
-    struct sigaction end = {.sa_handler = on_signal}; /* no SA_RESTART */
     char *line = NULL;
     size_t size = 0;
     int code = 0;
 
-    sigaction(SIGTERM, &end, NULL);
-    sigaction(SIGINT, &end, NULL);
     while (!code && getline(&line, &size, stdin) > 0)
         code = take(g, m, line);
     free(line);
@@ -201,6 +198,7 @@ int main(int argc, char **argv)
         {"listen", required_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
+    const struct sigaction end = {.sa_handler = on_signal}; /* no SA_RESTART */
     const char *address = "127.0.0.1:7031";
     struct meter m = {.token = getenv("METER_TOKEN")};
     struct ld_gateway *g;
@@ -216,6 +214,8 @@ int main(int argc, char **argv)
         fputs(usage, stderr);
         return 2;
     }
+    sigaction(SIGTERM, &end, NULL);
+    sigaction(SIGINT, &end, NULL);
     g = ld_gateway_new(NULL);
     if (!g) {
         perror("meter: no gateway");
