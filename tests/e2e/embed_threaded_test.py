@@ -128,6 +128,12 @@ class Protocol(unittest.TestCase):
                 self.assertEqual(read_all(cut), text(GOODBYE, b"truncated"))
             self.assertEqual(meter.counts(), "clients 0, things measured 0")
 
+    def test_who_does_not_log_in_has_only_so_long(self):
+        with Meter() as meter, connect(meter.address()) as sock:
+            sock.sendall(login()[:-1])
+            self.assertEqual(read_all(sock), b"")
+            meter.await_line("code=timeout .*state=login")
+
     def test_netcat_logs_in(self):
         with Meter() as meter:
             said = subprocess.run(
