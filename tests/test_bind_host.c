@@ -151,6 +151,7 @@ static void test_messages(void **state)
 {
     struct ld_gateway *g = host_gateway(NULL, NULL);
     struct heard h = {.gateway = g};
+    struct ld_gateway_stats stats = LD_STATS;
     int port = host_load(g, LISTENER), fd;
     uint32_t id = 0;
 
@@ -166,6 +167,8 @@ static void test_messages(void **state)
     assert_true(host_asks(fd, "", "news/host=two\n"));
     assert_string_equal(h.topic, "to/us");
     assert_string_equal(h.text, "two");
+    assert_int_equal(ld_gateway_get_stats(g, &stats), 0);
+    assert_int_equal(stats.opened, 1); /* a subscription is no connection */
     close(fd);
     assert_int_equal(ld_gateway_free(g), 0);
 }

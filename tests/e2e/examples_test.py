@@ -32,6 +32,7 @@ class Comments(unittest.TestCase):
 
     def test_check_finds_nothing_wrong_with_any(self):
         files = sorted(map(str, (SOURCE / "examples").rglob("*.lua")))
+        files.remove(str(SOURCE / "examples/embed/luajit/shout.lua"))  # serves
         result = run("check", *files)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertEqual(result.stdout.count(": good\n"), len(files))
