@@ -43,7 +43,8 @@ def _library():
     text, handle = ctypes.c_char_p, ctypes.c_void_p
     for name, *types in (("free",), ("load_file", text),
                          ("load_string", text, text),
-                         ("add_script", text, text), ("start",), ("stop",),
+                         ("add_script", text, text),
+                         ("set_value", text, text), ("start",), ("stop",),
                          ("reload",), ("join", ctypes.c_double),
                          ("port", text), ("call", _WORK, handle,
                                           ctypes.c_double),
@@ -106,6 +107,10 @@ class Gateway:
 
     def add_script(self, name, script):
         self._do("add_script", name.encode(), script.encode())
+
+    def set_value(self, name, value):
+        """host.NAME is VALUE, a string, in the config and in handlers."""
+        self._do("set_value", name.encode(), value.encode())
 
     def start(self):
         self._do("start")

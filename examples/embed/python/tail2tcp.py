@@ -18,6 +18,10 @@ import linedancer
 PAUSE = 0.2  # seconds between looks at the files
 LINE_MAX = 1 << 16
 
+CONFIG = """return { drain = 5, listen = {
+    { host.listen, handler = "tail", name = "tail" },
+} }"""
+
 HANDLER = """
 local ld = require "linedancer"
 local states = {}
@@ -116,31 +120,21 @@ def parse():
     return parser.parse_args()
 
 
-def config(address):
-    return f"""return {{ drain = 5, listen = {{
-        {{ {quoted(address)}, handler = "tail", name = "tail" }},
-    }} }}"""
-
-
-def quoted(text):
-    """TEXT as a string of Lua."""
-    return '"' + "".join(f"\\{byte:03}" for byte in text.encode()) + '"'
-
-
 def serve(gateway, address, tails):
     def tell(_, asker):
         names = "\n".join(tail.name for tail in tails)
         gateway.publish("files/" + asker.decode(), names.encode())
 
     gateway.add_script("tail", HANDLER)
-    gateway.load_string(config(address), "tail2tcp")
+    gateway.set_value("listen", address)
+    gateway.load_string(CONFIG, "tail2tcp")
     gateway.subscribe("ask", tell)
     gateway.start()
     print("port", gateway.port("tail"), flush=True)
     follow(gateway, tails)
-    print(gateway.stats())
     gateway.stop()
     gateway.join(10)
+    print(gateway.stats())
 
 
 def main():

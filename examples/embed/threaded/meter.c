@@ -167,28 +167,24 @@ static void print_stats(struct ld_gateway *g)
     if (ld_gateway_get_stats(g, &stats))
         complain("the numbers");
     else
-        printf("connections %llu, open %llu, bytes of Lua %llu\n",
+        printf("connections %llu, refused %llu\n",
                (unsigned long long)stats.opened,
-               (unsigned long long)stats.accepted,
-               (unsigned long long)stats.lua_bytes);
+               (unsigned long long)stats.refused);
 }
 
 static int serve(struct ld_gateway *g, struct meter *m, const char *address)
 {
-    char config[512];
+    static const char config[] = "return { drain = 5, listen = { "
+                                 "{ host.listen, handler = 'meter' } } }";
     int code;
 
-    snprintf(
-        config, sizeof(config),
-        "return { drain = 5, listen = { { \"%s\", handler = \"meter\" } } }",
-        address);
-    if (protocol_add(g, m) || ld_gateway_load_string(g, config, "meter") ||
-        ld_gateway_start(g))
+    if (protocol_add(g, m) || ld_gateway_set_value(g, "listen", address) ||
+        ld_gateway_load_string(g, config, "meter") || ld_gateway_start(g))
         return complain("cannot serve");
     code = read_all(g, m);
-    print_stats(g); /* while it serves: there are none later */
     if (ld_gateway_stop(g) || ld_gateway_join(g, PATIENCE))
         return complain("the end");
+    print_stats(g);
     return code;
 }
 
@@ -210,7 +206,7 @@ int main(int argc, char **argv)
         case 'h': fputs(usage, stdout); return 0;
         default: fputs(usage, stderr); return 2;
         }
-    if (!m.token || optind < argc || strpbrk(address, "\"\\\n")) {
+    if (!m.token || optind < argc) {
         fputs(usage, stderr);
         return 2;
     }
