@@ -1,7 +1,7 @@
 # What `cmake --install` puts where.  The Lua half is inside the libraries and
 # the program, so only handlers and examples are installed as text.
 #
-# The components are those of the packages: gateway, library and dev.
+# The components are those of the packages: gateway, library, dev and lua.
 set(data ${CMAKE_INSTALL_DATADIR}/linedancer)
 set(LD_ZSH_DIR ${CMAKE_INSTALL_DATADIR}/zsh/site-functions CACHE STRING
     "Where zsh looks for completions, below the prefix")
@@ -32,6 +32,9 @@ if(TARGET ld_program)
     install(FILES ${completion}/_linedancer DESTINATION ${LD_ZSH_DIR}
         COMPONENT gateway)
 endif()
+# What `require "linedancer"` of a plain luajit finds.
+install(FILES $<TARGET_FILE:ld_module> RENAME linedancer.so
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.1 COMPONENT lua)
 
 # Manual pages: those of section 3 are about the library.
 foreach(section 1 3 5 7)

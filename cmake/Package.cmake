@@ -4,6 +4,7 @@
 #   linedancer         gateway: the program, handlers, manual, unit, config
 #   liblinedancerN     library: the shared library, N its SOVERSION
 #   liblinedancer-dev  dev: header, static library, pkg-config, CMake
+#   lua-linedancer     lua: the module that a plain luajit loads
 #
 # package/stage.cmake brings what is installed into Debian's form.
 set(LD_MAINTAINER "The Linedancer authors <linedancer@localhost.invalid>"
@@ -22,7 +23,7 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each package has its own
 set(CPACK_PACKAGE_CONTACT ${LD_MAINTAINER})
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_SET_DESTDIR ON) # the files that are made then know their prefix
-set(CPACK_COMPONENTS_ALL gateway library dev)
+set(CPACK_COMPONENTS_ALL gateway library dev lua)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
@@ -82,6 +83,18 @@ endif()
 list(JOIN needs ", " needs)
 set(CPACK_DEBIAN_DEV_PACKAGE_DEPENDS "liblinedancer${soversion} \
 (= ${PROJECT_VERSION}-${LD_REVISION}), ${needs}")
+
+set(CPACK_DEBIAN_LUA_PACKAGE_NAME lua-linedancer)
+set(CPACK_DEBIAN_LUA_PACKAGE_SECTION interpreters)
+set(CPACK_DEBIAN_LUA_DESCRIPTION
+"Lua-scriptable TCP gateway - module for LuaJIT
+Linedancer is a TCP gateway whose protocols are written in Lua.
+.
+This package has the module by which a script that luajit runs is such a
+gateway, and handlers are tested without sockets.")
+set(CPACK_DEBIAN_LUA_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_LUA_PACKAGE_DEPENDS "luajit")
+set(CPACK_DEBIAN_LUA_PACKAGE_SUGGESTS "linedancer, lua-busted")
 
 # What stage.cmake needs to know; CPack hands on variables with this prefix.
 set(CPACK_LD_SOURCE ${PROJECT_SOURCE_DIR})

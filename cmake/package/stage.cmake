@@ -37,6 +37,7 @@ endfunction()
 document(gateway linedancer)
 document(library ${soname})
 document(dev liblinedancer-dev)
+document(lua lua-linedancer)
 
 # They are there as copyright and changelog, and as examples.
 set(doc ${root}/gateway/usr/share/doc/linedancer)
@@ -60,20 +61,32 @@ set(lib ${root}/library/usr/${CPACK_LD_LIBDIR})
 set(shared ${lib}/liblinedancer.so.${CPACK_LD_VERSION})
 run(${CPACK_LD_STRIP} --strip-debug --remove-section=.comment
     ${root}/dev/usr/${CPACK_LD_LIBDIR}/liblinedancer.a)
+set(module ${root}/lua/usr/${CPACK_LD_LIBDIR}/lua/5.1/linedancer.so)
 run(${CPACK_LD_STRIP} --remove-section=.comment --remove-section=.note
-    --strip-unneeded ${shared})
+    --strip-unneeded ${shared} ${module})
 run(${CPACK_LD_STRIP} --remove-section=.comment --remove-section=.note
     ${root}/gateway/usr/bin/linedancer)
 
-# The library's control files; its symbols must be those that are listed.
+# The library's control files.  The versions in its map say which version of the
+# package each symbol takes.
 file(MAKE_DIRECTORY ${CPACK_LD_CONTROL}/debian)
 file(WRITE ${CPACK_LD_CONTROL}/shlibs
     "liblinedancer ${CPACK_LD_SOVERSION} ${soname} (>= ${CPACK_LD_VERSION})\n")
 file(WRITE ${CPACK_LD_CONTROL}/debian/control
     "Source: linedancer\n\nPackage: ${soname}\nArchitecture: any\n")
+file(STRINGS ${CPACK_LD_SOURCE}/cmake/linedancer.map nodes
+    REGEX "^LINEDANCER_.* {$")
+set(symbols "liblinedancer.so.${CPACK_LD_SOVERSION} ${soname} #MINVER#\n"
+    "* Build-Depends-Package: liblinedancer-dev\n")
+foreach(node ${nodes})
+    string(REGEX REPLACE "^(LINEDANCER_(.*)) {$" " (symver)\\1 \\2.0\n" node
+        "${node}")
+    list(APPEND symbols ${node})
+endforeach()
+file(WRITE ${CPACK_LD_CONTROL}/symbols.in ${symbols})
 run(${CMAKE_COMMAND} -E chdir ${CPACK_LD_CONTROL} dpkg-gensymbols -q -c4
     -p${soname} -v${version} -P${root}/library -e${shared}
-    -I${CPACK_LD_SOURCE}/cmake/package/symbols -O${CPACK_LD_CONTROL}/symbols)
+    -I${CPACK_LD_CONTROL}/symbols.in -O${CPACK_LD_CONTROL}/symbols)
 execute_process(COMMAND dpkg-shlibdeps -O --warnings=0 -e${shared}
     WORKING_DIRECTORY ${CPACK_LD_CONTROL} OUTPUT_VARIABLE depends
     OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
@@ -82,5 +95,5 @@ set(CPACK_DEBIAN_LIBRARY_PACKAGE_DEPENDS "${depends}")
 
 # Whatever the umask was under which the sources were unpacked.
 run(chmod -R u=rwX,go=rX ${root})
-run(chmod a-x ${shared})
+run(chmod a-x ${shared} ${module})
 run(find ${root} -exec touch --no-dereference --date=@${epoch} {} +)

@@ -9,8 +9,8 @@ root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 fail() { echo "$*"; exit 1; }
 
-[ "$(find "$packages" -maxdepth 1 -name '*.deb' | wc -l)" -eq 3 ] ||
-    fail "there are not three packages in $packages: ./dev package"
+[ "$(find "$packages" -maxdepth 1 -name '*.deb' | wc -l)" -eq 4 ] ||
+    fail "there are not four packages in $packages: ./dev package"
 lintian --pedantic --fail-on error,warning,pedantic "$packages"/*.deb
 
 # control PACKAGE FIELD
@@ -21,7 +21,7 @@ soname=$(objdump -p "$BUILD/liblinedancer.so" | sed -n 's/^ *SONAME *//p')
 library=liblinedancer${soname##*.}
 version=$(control "$library" Version)
 control liblinedancer-dev Depends | grep -F "$library (= $version)"
-for package in linedancer "$library"; do
+for package in linedancer "$library" lua-linedancer; do
     for needed in libc6 libluajit libev libc-ares libssl; do
         control "$package" Depends | grep -q "\b$needed" ||
             fail "$package does not depend on $needed"
