@@ -94,7 +94,8 @@ This package has the module by which a script that luajit runs is such a
 gateway, and handlers are tested without sockets.")
 set(CPACK_DEBIAN_LUA_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_LUA_PACKAGE_DEPENDS "luajit")
-set(CPACK_DEBIAN_LUA_PACKAGE_SUGGESTS "linedancer, lua-busted")
+set(CPACK_DEBIAN_LUA_PACKAGE_RECOMMENDS "linedancer") # handlers with names
+set(CPACK_DEBIAN_LUA_PACKAGE_SUGGESTS "lua-busted")
 
 # What stage.cmake needs to know; CPack hands on variables with this prefix.
 set(CPACK_LD_SOURCE ${PROJECT_SOURCE_DIR})
