@@ -22,8 +22,8 @@ library=liblinedancer${soname##*.}
 version=$(control "$library" Version)
 control liblinedancer-dev Depends | grep -F "$library (= $version)"
 for package in linedancer "$library" lua-linedancer; do
-    for needed in libc6 libluajit libev libc-ares libssl; do
-        control "$package" Depends | grep -q "\b$needed" ||
+    for needed in libc6 luajit libev libc-ares libssl; do
+        control "$package" Depends | grep -q "$needed" ||
             fail "$package does not depend on $needed"
     done
 done

@@ -7,14 +7,9 @@ set -euo pipefail
 prefix=$1 dir=$2
 libdir=$(dirname "$PKG_CONFIG_PATH")
 mkdir -p "$dir"
-cat >"$dir/host.c" <<'SOURCE'
-#include <linedancer.h>
-int main(void)
-{
-    ld_gateway_free(0);
-    return 0;
-}
-SOURCE
+# The example of the manual page.
+sed -n '/^#include <linedancer.h>/,/^\.Ed/p' docs/man/liblinedancer.3 |
+    sed '/^\.Ed/d; s/\\e/\\/g' >"$dir/host.c"
 cat >"$dir/CMakeLists.txt" <<'SOURCE'
 cmake_minimum_required(VERSION 3.25)
 project(host LANGUAGES C)
@@ -32,6 +27,12 @@ needs() {
     [ "$answer" = "$1" ] || { echo "$2: shared: $answer"; exit 1; }
 }
 
+# runs PROGRAM: it serves on a port, and ends well.
+runs() {
+    "$1" 2>"$dir/log" | grep -E '^port [1-9][0-9]*$' ||
+        { cat "$dir/log"; exit 1; }
+}
+
 version=$(pkg-config --modversion linedancer)
 read -ra shared < <(pkg-config --cflags --libs linedancer)
 read -ra static < <(pkg-config --cflags --static --libs linedancer)
@@ -44,11 +45,11 @@ cmake --build "$dir/tree" >/dev/null
 
 for program in shared tree/cmake_shared; do
     needs YES "$dir/$program"
-    LD_LIBRARY_PATH=$libdir "$dir/$program"
+    LD_LIBRARY_PATH=$libdir runs "$dir/$program"
 done
 mv "$libdir"/liblinedancer.so* "$dir"
 for program in static tree/cmake_static; do
     needs NO "$dir/$program"
-    "$dir/$program"
+    runs "$dir/$program"
 done
 mv "$dir"/liblinedancer.so* "$libdir"
