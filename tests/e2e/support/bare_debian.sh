@@ -18,7 +18,8 @@ config=/etc/linedancer/gateway.lua
 unit=linedancer.service
 wanted=/etc/systemd/system/multi-user.target.wants/$unit
 
-answers() { [ "$(printf hello | nc -N 127.0.0.1 7000)" = hello ]; }
+# answers PORT: an echo does.
+answers() { [ "$(printf hello | nc -N 127.0.0.1 "$1")" = hello ]; }
 
 # Nobody but _linedancer runs handlers.
 is_user() {
@@ -34,7 +35,7 @@ serves() {
     mkdir -p /run/linedancer # as RuntimeDirectory= of the unit does
     linedancer run "$config" --workers 2 2>/tmp/log &
     pid=$!
-    until_ answers 2>/dev/null
+    until_ answers 7000
     linedancer status --config "$config" | grep -F 127.0.0.1:7000
     [ "$(wc -w <"/proc/$pid/task/$pid/children")" -eq 2 ] || fail "no workers"
     is_user "$(id -u _linedancer)" "$pid"
@@ -64,10 +65,22 @@ has_library() {
     if ldd "$library" | grep "not found"; then fail "a dependency is missing"; fi
 }
 
+# A script that a plain luajit runs is a gateway, with the handlers of the other
+# package.
+has_module() {
+    local pid
+    luajit - 2>/tmp/log <<<'require "linedancer".serve {
+        listen = { { "127.0.0.1:7001", handler = "echo" } } }' &
+    pid=$!
+    until_ answers 7001
+    kill "$pid"
+    wait "$pid" || fail "the module did not end well: $(cat /tmp/log)"
+}
+
 # Directories that the unit has made go as well.
 purges() {
     mkdir -p /var/lib/linedancer /var/log/linedancer
-    dpkg --purge linedancer liblinedancer0 >/dev/null
+    dpkg --purge linedancer liblinedancer0 lua-linedancer >/dev/null
     [ ! -L "$wanted" ] || fail "the service is left enabled"
     find / -xdev -name '*linedancer*' ! -path '/tmp/packages*' >/tmp/left
     [ ! -s /tmp/left ] || fail "left: $(cat /tmp/left)"
@@ -83,12 +96,13 @@ if [ "$1" = inside ]; then
     serves
     keeps_config
     has_library
+    has_module
     purges
     exit
 fi
 
 mkdir "$1/tmp/packages"
-cp "$PACKAGES"/linedancer_*.deb "$PACKAGES"/liblinedancer0_*.deb \
+cp "$PACKAGES"/{linedancer,liblinedancer0,lua-linedancer}_*.deb \
     "$1/tmp/packages"
 cp "$0" "$1/tmp/inside"
 chroot "$1" sh -c 'DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
