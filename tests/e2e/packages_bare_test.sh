@@ -1,7 +1,8 @@
 #!/bin/bash
 # In a Debian that has nothing but what is essential, the packages bring all
 # that they need, leave the service to its administrator, serve, keep a changed
-# config, and when they are purged nothing of theirs is left.
+# config, and when they are purged nothing of theirs is left.  Then it becomes
+# what Containerfile describes, and that serves.
 #
 # `./dev package` has made them.  The Debian comes from the mirror that this
 # machine uses, and is thrown away afterwards.

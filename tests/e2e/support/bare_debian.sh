@@ -109,3 +109,5 @@ chroot "$1" sh -c 'DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
     --no-install-recommends /tmp/packages/*.deb' >/dev/null 2>"$1/tmp/apt" ||
     fail "cannot be installed: $(cat "$1/tmp/apt")"
 unshare --net chroot "$1" /tmp/inside inside
+cd "$(dirname "$0")/../../.."
+unshare --net tests/e2e/support/container.py "$1" "$PACKAGES"
