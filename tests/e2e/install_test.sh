@@ -39,6 +39,12 @@ holds "$prefix" "$prefix"
     cmp - "$prefix/share/bash-completion/completions/linedancer"
 "$prefix/bin/linedancer" completion zsh |
     cmp - "$prefix/share/zsh/site-functions/_linedancer"
+bash -c 'source "$1" && complete -p linedancer' bash \
+    "$prefix/share/bash-completion/completions/linedancer"
+zsh -f -c 'fpath=($1 $fpath); autoload -U compinit; compinit -u -D
+    [ "$_comps[linedancer]" = _linedancer ]' zsh \
+    "$prefix/share/zsh/site-functions" || fail "zsh does not find _linedancer"
+
 pc=$(find "$prefix" -name linedancer.pc)
 PKG_CONFIG_PATH=${pc%/*} tests/e2e/support/embed.sh "$prefix" "$scratch/built"
 
