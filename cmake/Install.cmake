@@ -35,6 +35,8 @@ endif()
 # What `require "linedancer"` of a plain luajit finds.
 install(FILES $<TARGET_FILE:ld_module> RENAME linedancer.so
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.1 COMPONENT lua)
+# What lua-language-server reads of the API.
+install(DIRECTORY library DESTINATION ${data} COMPONENT gateway)
 
 # Manual pages: those of section 3 are about the library.
 foreach(section 1 3 5 7)

@@ -12,8 +12,9 @@ fail() { echo "$*"; exit 1; }
 version=$(sed -n 's/^project(linedancer VERSION \([0-9.]*\).*/\1/p' \
     CMakeLists.txt)
 files="bin/linedancer include/linedancer.h share/linedancer/handlers
-    share/linedancer/examples share/man/man1/linedancer.1
-    share/man/man5/linedancer.conf.5 share/man/man7/linedancer-handlers.7
+    share/linedancer/examples share/linedancer/library/linedancer.lua
+    share/man/man1/linedancer.1 share/man/man5/linedancer.conf.5
+    share/man/man7/linedancer-handlers.7 share/man/man3/liblinedancer.3
     share/bash-completion/completions/linedancer
     share/zsh/site-functions/_linedancer share/doc/linedancer/README.md
     etc/linedancer/gateway.lua lib/systemd/system/linedancer.service"
