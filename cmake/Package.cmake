@@ -7,6 +7,9 @@
 #   lua-linedancer     lua: the module that a plain luajit loads
 #
 # package/stage.cmake brings what is installed into Debian's form.
+if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+    return()
+endif()
 set(LD_MAINTAINER "The Linedancer authors <linedancer@localhost.invalid>"
     CACHE STRING "Who answers for the packages: NAME <ADDRESS>")
 # Below the -1 that Debian itself would begin with.

@@ -46,6 +46,9 @@ file(CREATE_LINK ../../linedancer/examples ${doc}/examples SYMBOLIC)
 configure_file(${CPACK_LD_SOURCE}/cmake/package/README.Debian
     ${doc}/README.Debian COPYONLY)
 
+configure_file(${CPACK_LD_SOURCE}/cmake/package/overrides
+    ${root}/gateway/usr/share/lintian/overrides/linedancer COPYONLY)
+
 # Units are below /lib.
 file(MAKE_DIRECTORY ${root}/gateway/lib)
 file(REMOVE_RECURSE ${root}/gateway/lib/systemd)

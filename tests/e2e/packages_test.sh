@@ -28,13 +28,9 @@ for package in linedancer "$library" lua-linedancer; do
     done
 done
 
-# Who links with the library depends on its package, by the version of the
-# symbols that are used.
-dpkg-deb --ctrl-tarfile "$packages/$library"_*.deb |
-    tar -x -C "$root" ./shlibs ./symbols ./triggers
-grep -Fx "activate-noawait ldconfig" "$root/triggers"
-grep "^liblinedancer ${soname##*.} $library " "$root/shlibs"
-grep -F "$soname $library #MINVER#" "$root/symbols"
+dpkg-deb -e "$packages/$library"_*.deb "$root/DEBIAN"
+grep -Fx "activate-noawait ldconfig" "$root/DEBIAN/triggers"
+grep "^liblinedancer ${soname##*.} $library " "$root/DEBIAN/shlibs"
 
 # What is in none of them but should be.
 for package in "$packages"/*.deb; do
@@ -56,3 +52,12 @@ grep -Fx "ExecStart=/usr/bin/linedancer run /etc/linedancer/gateway.lua" \
 libdir=$(dirname "$root/usr/lib"/*/liblinedancer.a)
 PKG_CONFIG_SYSROOT_DIR=$root PKG_CONFIG_PATH=$libdir/pkgconfig \
     tests/e2e/support/embed.sh "$root/usr" "$root/built"
+
+# Whoever links with the library depends on its package, by the version of the
+# symbols that are used.
+mkdir "$root/built/debian"
+printf 'Source: host\n\nPackage: host\nArchitecture: any\n' \
+    >"$root/built/debian/control"
+cd "$root/built"
+dpkg-shlibdeps -O -S"$root" -l"$libdir" -eshared |
+    grep -E "\b$library \(>= 0\.2\.0\)"

@@ -58,8 +58,11 @@ keeps_config() {
     [ -e "$wanted" ] || fail "an upgrade disables the service"
 }
 
+# Its installation alone has ldconfig run.
 has_library() {
     local library
+    rm /etc/ld.so.cache
+    dpkg -i /tmp/packages/liblinedancer0_*.deb >/dev/null
     library=$(ldconfig -p | sed -n 's/.*liblinedancer.so.0 .*=> //p')
     [ -n "$library" ] || fail "ldconfig was not run"
     if ldd "$library" | grep "not found"; then fail "a dependency is missing"; fi
