@@ -37,6 +37,9 @@ install(FILES $<TARGET_FILE:ld_module> RENAME linedancer.so
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.1 COMPONENT lua)
 # What lua-language-server reads of the API.
 install(DIRECTORY library DESTINATION ${data} COMPONENT gateway)
+file(GLOB doc_pages CONFIGURE_DEPENDS docs/*.md)
+install(FILES ${doc_pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs
+    COMPONENT gateway)
 
 # Manual pages: those of section 3 are about the library.
 foreach(section 1 3 5 7)

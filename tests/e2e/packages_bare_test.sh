@@ -12,8 +12,10 @@ cd "$(dirname "$(readlink -f "$0")")"
 packages=$(readlink -f "$BUILD/packages")
 [ -n "$(compgen -G "$packages/linedancer_*.deb")" ] ||
     { echo "there are no packages in $packages: ./dev package"; exit 1; }
+# Not that of updates or backports, whose suites have a dash.
 read -r mirror suite < <(apt-get indextargets \
-    --format '$(SITE) $(CODENAME)' 'Created-By: Packages' 'Label: Debian')
+    --format '$(SITE) $(CODENAME)' 'Created-By: Packages' 'Label: Debian' |
+    grep -v -e '-[a-z]*$')
 
 PACKAGES=$packages exec mmdebstrap --quiet --dpkgopt=force-unsafe-io --variant=minbase --format=null \
     --include=iproute2,netcat-openbsd,systemd \
