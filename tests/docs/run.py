@@ -39,7 +39,8 @@ def environment(directory, text):
     """The variables that the blocks of a page see."""
     own = {"PATH": f"{BUILD}:{os.environ['PATH']}", "HOME": str(directory),
            "LC_ALL": "C.UTF-8", "TERM": "dumb",
-           "LUA_CPATH": f"{BUILD}/lib/?.so;;"}
+           "LUA_CPATH": f"{BUILD}/lib/?.so;;",
+           "ERL_LIBS": f"{BUILD}/erlang"}
     if needs_prefix(text):
         own.update(place.prefix(BUILD))
     return own
