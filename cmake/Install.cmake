@@ -70,26 +70,32 @@ install(FILES ${PROJECT_BINARY_DIR}/linedancer-config.cmake
     ${PROJECT_BINARY_DIR}/linedancer-config-version.cmake
     DESTINATION ${package_dir} COMPONENT dev)
 
-# The prefix is known for certain only when installing.
-set(pc_in ${PROJECT_SOURCE_DIR}/cmake/linedancer.pc.in)
-set(pc_out ${PROJECT_BINARY_DIR}/linedancer.pc)
+# The prefix is known for certain only when installing.  ld_install_filled(IN
+# NAME DESTINATION COMPONENT [EXCEPT]): IN with its variables filled in, by the
+# name NAME; unless there is a file EXCEPT.
+function(ld_install_filled in name destination component)
+    install(CODE "
+    string(SHA1 place \"\$ENV{DESTDIR} \${CMAKE_INSTALL_PREFIX}\")
+    set(filled \"${PROJECT_BINARY_DIR}/filled/\${place}/${name}\")
+    configure_file(\"${PROJECT_SOURCE_DIR}/cmake/${in}\" \"\${filled}\" @ONLY)
+    if(NOT EXISTS \"\$ENV{DESTDIR}${ARGN}\" OR \"${ARGN}\" STREQUAL \"\")
+        file(INSTALL \"\${filled}\" DESTINATION \"${destination}\")
+    endif()"
+        COMPONENT ${component})
+endfunction()
+
 install(CODE "
     set(PROJECT_NAME \"${PROJECT_NAME}\")
     set(PROJECT_DESCRIPTION \"${PROJECT_DESCRIPTION}\")
     set(PROJECT_VERSION \"${PROJECT_VERSION}\")
     set(seccomp_pc \"${seccomp_pc}\")
     set(CMAKE_INSTALL_INCLUDEDIR \"${CMAKE_INSTALL_INCLUDEDIR}\")
-    set(CMAKE_INSTALL_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")
-    configure_file(\"${pc_in}\" \"${pc_out}\" @ONLY)" COMPONENT dev)
-install(FILES ${pc_out} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
-    COMPONENT dev)
+    set(CMAKE_INSTALL_LIBDIR \"${CMAKE_INSTALL_LIBDIR}\")" COMPONENT dev)
+ld_install_filled(linedancer.pc.in linedancer.pc
+    "\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}/pkgconfig" dev)
 
 # A unit of systemd, and the config that it runs: of what is installed below
 # /usr, the one in /etc.  A config that is there is its administrator's.
-set(unit_in ${PROJECT_SOURCE_DIR}/cmake/linedancer.service.in)
-set(unit_out ${PROJECT_BINARY_DIR}/linedancer.service)
-set(config_in ${PROJECT_SOURCE_DIR}/cmake/gateway.lua.in)
-set(config_out ${PROJECT_BINARY_DIR}/gateway.lua)
 install(CODE "
     set(prefix \"\${CMAKE_INSTALL_PREFIX}\")
     set(bindir \"\${prefix}/${CMAKE_INSTALL_BINDIR}\")
@@ -98,15 +104,13 @@ install(CODE "
     if(prefix STREQUAL \"/usr\")
         set(sysconfdir /etc)
     endif()
-    configure_file(\"${unit_in}\" \"${unit_out}\" @ONLY)
     set(user \"${LD_USER}\")
     set(packaged \"\")
     if(user STREQUAL \"\")
         set(user nobody)
         set(packaged \"-- \")
-    endif()
-    configure_file(\"${config_in}\" \"${config_out}\" @ONLY)
-    if(NOT EXISTS \"\$ENV{DESTDIR}\${sysconfdir}/linedancer/gateway.lua\")
-        file(INSTALL \"${config_out}\" DESTINATION \"\${sysconfdir}/linedancer\")
     endif()" COMPONENT gateway)
-install(FILES ${unit_out} DESTINATION lib/systemd/system COMPONENT gateway)
+ld_install_filled(linedancer.service.in linedancer.service
+    "\${CMAKE_INSTALL_PREFIX}/lib/systemd/system" gateway)
+ld_install_filled(gateway.lua.in gateway.lua "\${sysconfdir}/linedancer"
+    gateway "\${sysconfdir}/linedancer/gateway.lua")

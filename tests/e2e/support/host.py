@@ -1,6 +1,5 @@
 """Programs with a gateway inside: built against what is installed, and run."""
 import atexit
-import fcntl
 import functools
 import os
 import pathlib
@@ -26,13 +25,10 @@ def directory():
 
 @functools.cache
 def prefix():
-    """Where what is built has been installed.  The build directory has files
-    that know the prefix, so that one is installed at a time."""
+    """Where what is built has been installed."""
     where = directory()
-    with open(BUILD / "install.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(["cmake", "--install", BUILD, "--prefix", where],
-                       check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", where],
+                   check=True, stdout=subprocess.DEVNULL)
     return where
 
 
