@@ -1,0 +1,108 @@
+--- gate.client: what clients say, of which the server must hear all but what is refused.
+local frames = require "gate.frames"
+local ld = require "linedancer"
+local sessions = require "gate.session"
+
+local admit, push, remember = sessions.admit, sessions.push, sessions.remember
+
+local NAMED, TWICE_NAMED = ld.format ">B I4 z{1000}", ld.format ">B I4 z{1000} z{1000}"
+local CLOSE = ld.format ">B I4 B z{1000}"
+local STATEMENT = ("S"):byte()
+local NAME_MAX = 1000
+
+local REFUSAL = frames.error("ERROR", sessions.REFUSED, "too many statements: the limit of this user is exceeded")
+local READY = frames.frame("Z", "I")
+-- What the server gets in place of what is refused: as it fails, the server's state is what the client is told.
+local BAD_QUERY = frames.frame("Q", "refused by the gateway\0")
+local BAD_EXECUTE = frames.frame("E", "refused by the gateway\0\0\0\0\0")
+
+-- By type, a function of the connection, its session, and the length: true if the message need not be passed on.
+local on = {}
+
+local function substitute(conn, size, other)
+  conn:skip(size + 1)
+  conn.up:write(other)
+  return true
+end
+
+-- The server is not asked when nothing is under way.
+local function refuse(conn, session, size, text)
+  if not sessions.at_rest(session) or session.status ~= sessions.IDLE then
+    push(session, "query", text, 0, true)
+    return substitute(conn, size, BAD_QUERY)
+  end
+  conn:skip(size + 1)
+  conn:write(REFUSAL, READY)
+  local now = ld.now()
+  sessions.finish(session, { text = text, start = now, waited = 0, rows = 0, code = sessions.REFUSED })
+  return true
+end
+
+-- The first bytes of a message's body.
+local function beginning(conn, size, most)
+  return conn:peek(math.min(size, most + 4) + 1):sub(6)
+end
+
+local function begin_query(conn, session, size, text)
+  local ok, waited = admit(session)
+  if not ok then return refuse(conn, session, size, text) end
+  push(session, "query", text, waited)
+end
+
+--- Query
+function on.Q(conn, session, size)
+  return begin_query(conn, session, size, beginning(conn, size, conn.options.statement + 1))
+end
+
+--- FunctionCall
+function on.F(conn, session, size)
+  return begin_query(conn, session, size, "(a function call)")
+end
+
+--- Parse
+function on.P(conn, session, size)
+  local name, text = beginning(conn, size, NAME_MAX + conn.options.statement + 2):match "^(%Z*)%z(%Z*)"
+  if not name or #name > NAME_MAX then conn:fail "the name of a statement is too long" end
+  session.since = session.since or ld.now()
+  remember(session, session.texts, name, text)
+  push(session, "parse", text, 0)
+end
+
+--- Bind
+function on.B(conn, session)
+  local _, _, portal, name = conn:peek(TWICE_NAMED)
+  session.since = session.since or ld.now()
+  remember(session, session.portals, portal, session.texts[name] or "?")
+end
+
+--- Execute
+function on.E(conn, session, size)
+  local _, _, portal = conn:peek(NAMED)
+  local ok, waited = admit(session)
+  if waited > 0 then session.since = nil end
+  push(session, "execute", session.portals[portal] or "?", waited, not ok)
+  session.since = nil
+  return not ok and substitute(conn, size, BAD_EXECUTE)
+end
+
+--- Close
+function on.C(conn, session)
+  local _, _, kind, name = conn:peek(CLOSE)
+  sessions.forget(session, kind == STATEMENT and session.texts or session.portals, name)
+end
+
+--- Sync
+function on.S(_, session)
+  if session.copying then return end -- the server ignores it
+  session.failed, session.since = nil, nil
+  push(session, "sync", "", 0)
+end
+
+--- CopyDone, CopyFail
+function on.c(_, session) session.copying = nil end
+on.f = on.c
+
+local M = { REFUSAL = REFUSAL, take = {} }
+for letter, fn in pairs(on) do M.take[letter:byte()] = fn end
+
+return M

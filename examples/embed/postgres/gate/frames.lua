@@ -1,0 +1,24 @@
+--- gate.frames: messages of PostgreSQL's protocol that the gateway makes itself.
+local ld = require "linedancer"
+
+local M = {}
+
+M.HEADER = ld.format ">B I4" -- a message's type, and its length without that
+
+--- A whole message.
+function M.frame(kind, body)
+  return M.HEADER:pack(kind:byte(), #body + 4) .. body
+end
+
+--- An ErrorResponse of SEVERITY, ERROR or FATAL, with the SQLSTATE code.
+function M.error(severity, code, text)
+  return M.frame("E", ("S%s\0V%s\0C%s\0M%s\0\0"):format(severity, severity, code, text))
+end
+
+--- Tell the client why, if it is between two messages, and end its connection with REASON.
+function M.dismiss(conn, code, text, reason)
+  if not conn.torn then conn:write(M.error("FATAL", code, text)) end
+  conn:close(reason)
+end
+
+return M
