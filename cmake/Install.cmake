@@ -6,6 +6,9 @@ if(TARGET ld_program)
     install(TARGETS ld_program)
 endif()
 install(TARGETS ld_static ld_shared)
+# What `require "linedancer"` of a plain luajit finds.
+install(FILES $<TARGET_FILE:ld_module> RENAME linedancer.so
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.1)
 install(FILES core/linedancer.h TYPE INCLUDE OPTIONAL)
 install(DIRECTORY handlers examples DESTINATION ${data}
     FILES_MATCHING PATTERN "*" PATTERN ".*" EXCLUDE)

@@ -147,6 +147,7 @@ struct ld_extra {
     struct ld_dependent *dependents;
     uint32_t dependent_count, dependent_cap;
     struct ld_meter meter;
+    void *data;     /* of a handler in C */
     double stalled; /* since when its peer takes nothing, if `stalling` */
 };
 

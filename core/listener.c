@@ -149,6 +149,11 @@ void ld_listener_pause(struct ld_listener *l)
     ev_timer_stop(l->loop, &l->retry);
 }
 
+int ld_listener_fd(const struct ld_listener *l)
+{
+    return l->fd;
+}
+
 uint16_t ld_listener_port(const struct ld_listener *l)
 {
     return ld_listener_bound(l->fd);

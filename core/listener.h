@@ -77,6 +77,9 @@ void ld_listener_start(struct ld_listener *l, ld_accept_fn on_accept,
  * Clients wait in the kernel's queue. */
 void ld_listener_pause(struct ld_listener *l);
 
+/* Its socket; borrowed. */
+int ld_listener_fd(const struct ld_listener *l);
+
 /* The port really bound, in host byte order; 0 for unix sockets. */
 uint16_t ld_listener_port(const struct ld_listener *l);
 

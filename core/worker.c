@@ -94,15 +94,22 @@ static void on_check(struct ev_loop *loop, ev_check *c, int events)
 
 struct ld_worker *ld_worker_new(struct ev_loop *loop, const struct ld_log *log)
 {
+    struct ld_pool *pool = ld_pool_new(loop, log);
+    struct ld_worker *w = pool ? ld_worker_adopt(loop, pool) : NULL;
+
+    if (!w && pool)
+        ld_pool_free(pool);
+    return w;
+}
+
+struct ld_worker *ld_worker_adopt(struct ev_loop *loop, struct ld_pool *pool)
+{
     struct ld_worker *w = calloc(1, sizeof(*w));
 
     if (!w)
         return NULL;
-    w->pool = ld_pool_new(loop, log);
-    if (!w->pool) {
-        free(w);
-        return NULL;
-    }
+    w->pool = pool;
+    pool->loop = loop;
     w->loop = loop;
     w->armed = w->alarm_armed = HUGE_VAL;
     w->pool->now = coarse_now();

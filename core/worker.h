@@ -26,6 +26,9 @@ struct ld_worker {
 /* NULL with errno set. */
 struct ld_worker *ld_worker_new(struct ev_loop *loop, const struct ld_log *log);
 
+/* The same with POOL, which it owns then, and which has had no loop. */
+struct ld_worker *ld_worker_adopt(struct ev_loop *loop, struct ld_pool *pool);
+
 /* All connections must have closed. */
 void ld_worker_free(struct ld_worker *w);
 

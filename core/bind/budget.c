@@ -17,17 +17,36 @@ enum {
     STEP = 1000         /* of LUA_GCSTEP: some 100 us */
 };
 
-double ld_budget_used(void)
-{
-    struct mallinfo2 info = mallinfo2();
-
-    return (double)info.uordblks + (double)info.hblkhd;
-}
-
 /* What C holds for connections. */
 static size_t weight(const struct ld_conn *c)
 {
     return ld_conn_unsent(c) + ld_conn_unread(c);
+}
+
+/* A host's memory is its own: only what is ours counts. */
+static double used_in_host(const struct ld_vm *vm)
+{
+    const struct ld_pool *pool = vm->pool;
+    double bytes = (double)ld_alloc_used(vm->alloc);
+
+    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
+        const struct ld_conn *c =
+            &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+
+        if (c->phase != LD_PHASE_FREE)
+            bytes += (double)weight(c);
+    }
+    return bytes;
+}
+
+double ld_budget_used(const struct ld_vm *vm)
+{
+    struct mallinfo2 info;
+
+    if (vm->in_host)
+        return used_in_host(vm);
+    info = mallinfo2();
+    return (double)info.uordblks + (double)info.hblkhd;
 }
 
 static struct ld_conn *greediest(struct ld_pool *pool)
@@ -72,10 +91,10 @@ void ld_budget_check(struct ld_vm *vm)
 
     if (vm->memory_limit <= 0)
         return;
-    used = ld_budget_used();
+    used = ld_budget_used(vm);
     if (used > vm->memory_limit) {
         ld_budget_collect(vm);
-        used = ld_budget_used();
+        used = ld_budget_used(vm);
     }
     vm->pool->starved = used > vm->memory_limit;
     if (vm->pool->starved && !starved)
@@ -125,7 +144,7 @@ void ld_budget_limit(struct ld_vm *vm, double bytes)
 {
     vm->memory_limit = bytes;
     if (vm->alloc)
-        ld_alloc_limit(vm->alloc, (size_t)bytes, on_over);
+        ld_alloc_limit(vm->alloc, vm->watched ? (size_t)bytes : 0, on_over);
     ld_budget_stop(vm);
     if (bytes <= 0) {
         vm->pool->starved = false;

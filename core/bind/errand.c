@@ -27,7 +27,7 @@ void ld_errand_tell(struct ld_errand *e, int count, const char *what)
     struct ld_vm *vm = e->vm;
 
     ld_errand_forget(e);
-    if (lua_pcall(vm->L, count, 0, 0)) {
+    if (ld_vm_pcall(vm, vm->L, count, 0)) {
         ld_log(vm->log, LD_FAULT, what, "error=\"%s\"",
                lua_tostring(vm->L, -1));
         lua_pop(vm->L, 1);

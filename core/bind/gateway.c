@@ -1,8 +1,7 @@
 /* gateway.c -- struct ld_gateway of linedancer.h: a loop, a worker, a Lua
  * state with the modules of lua/linedancer built in.
  */
-#include "gateway.h"
-#include "budget.h"
+#include "gateway_parts.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -10,14 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../linedancer.h"
 #include "../notify.h"
 #include "alloc.h"
+#include "budget.h"
 #include "embedded.h"
 #include "lib_core.h"
-#include "task_parts.h"
-
-#define API __attribute__((visibility("default")))
+#include "watchdog.h"
 
 enum { GC_STEP_MULTIPLIER = 1000 }; /* per cent of what is allocated */
 
@@ -25,28 +22,25 @@ static const double DRAIN_TICK = 0.1; /* seconds */
 
 static const char role_key; /* its address is the registry key */
 
-struct ld_gateway {
-    struct ev_loop *loop;
-    bool owns_loop;
-    struct ld_worker *worker;
-    struct ld_log log;
-    ld_gateway_log_fn log_fn;
-    void *log_ctx;
-    struct ld_alloc *alloc;
-    lua_State *L;
-    struct ld_vm *vm;
-    ev_timer drain;
-    double deadline; /* on the loop's clock */
-    struct ld_role role;
-};
-
 static void to_user(void *ctx, enum ld_level level, const char *line,
                     size_t len)
 {
     struct ld_gateway *g = ctx;
 
     (void)level;
+    g->deep++;
+    g->inside++;
     g->log_fn(g->log_ctx, line, len);
+    g->inside--;
+    g->deep--;
+}
+
+void ld_gateway_log_by(struct ld_gateway *g, ld_gateway_log_fn fn, void *ctx)
+{
+    g->log_fn = fn;
+    g->log_ctx = ctx;
+    g->log.write = fn ? to_user : NULL;
+    g->log.ctx = g;
 }
 
 /* package.preload[name](name): run the module embedded under that name. */
@@ -62,7 +56,7 @@ static int load_embedded(lua_State *L)
     return 1;
 }
 
-static void preload_modules(lua_State *L)
+void ld_gateway_preload_modules(lua_State *L)
 {
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "preload");
@@ -112,7 +106,7 @@ static int open_state(lua_State *L)
     g->vm->alloc = g->alloc;
     g->vm->handshakes.crowd = &g->vm->pool->handshakes;
     remember_role(g, L);
-    preload_modules(L);
+    ld_gateway_preload_modules(L);
     return luaL_dostring(L, "require('linedancer.traversal').install()")
                ? lua_error(L)
                : 0;
@@ -139,7 +133,7 @@ static void call_drain(struct ld_gateway *g, double left)
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, g->vm->drain_ref);
     lua_pushnumber(L, left);
-    if (lua_pcall(L, 1, 0, 0)) {
+    if (ld_vm_pcall(g->vm, L, 1, 0)) {
         ld_log(&g->log, LD_FAULT, "drain failed", "error=\"%s\"",
                lua_tostring(L, -1));
         lua_pop(L, 1);
@@ -159,9 +153,13 @@ static void on_drain_tick(struct ev_loop *loop, ev_timer *t, int events)
     if (g->vm->accepted > 0 && left > -1)
         call_drain(g, left > 0 ? left : 0);
     ld_pool_settle(g->worker->pool);
-    if ((g->vm->accepted == 0 && !ld_pool_is_ending(g->worker->pool)) ||
-        left <= -1)
+    if (left > -1 &&
+        (g->vm->accepted > 0 || ld_pool_is_ending(g->worker->pool)))
+        return;
+    if (g->mode == LD_MODE_COMMAND)
         ev_break(loop, EVBREAK_ALL);
+    else
+        ld_embed_finish(g);
 }
 
 static bool post(void *ctx, uint32_t slot, const void *p, size_t n)
@@ -196,7 +194,7 @@ static void on_stop(void *ctx)
 
     if (!g->vm->stopping)
         ld_gateway_close_ports(g->vm);
-    ld_gateway_stop(g);
+    ld_gateway_drain(g);
 }
 
 static void on_drain(void *ctx, uint32_t seconds)
@@ -207,7 +205,7 @@ static void on_drain(void *ctx, uint32_t seconds)
         return;
     if (seconds != LD_DRAIN_DEFAULT)
         g->vm->drain_seconds = seconds;
-    ld_gateway_stop(g);
+    ld_gateway_drain(g);
 }
 
 static void on_leave(void *ctx)
@@ -240,22 +238,20 @@ static enum ld_status take_seat(struct ld_gateway *g)
     return LD_OK;
 }
 
-static struct ld_gateway *open_gateway(const struct ld_gateway_options *o,
-                                       const struct ld_role *role)
+struct ld_gateway *ld_gateway_open(const struct ld_gateway_options *o,
+                                   const struct ld_role *role)
 {
     struct ld_gateway *g = calloc(1, sizeof(*g));
     int err;
 
     if (!g)
         return NULL;
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->ended, NULL);
+    g->owner = pthread_self();
     g->role = *role;
     g->log.level = LD_INFO;
-    g->log_fn = o->log;
-    g->log_ctx = o->log_ctx;
-    if (o->log) {
-        g->log.write = to_user;
-        g->log.ctx = g;
-    }
+    ld_gateway_log_by(g, o->log, o->log_ctx);
     ev_timer_init(&g->drain, on_drain_tick, 0, DRAIN_TICK);
     g->drain.data = g;
     g->owns_loop = !o->loop;
@@ -264,70 +260,52 @@ static struct ld_gateway *open_gateway(const struct ld_gateway_options *o,
         !open_lua(g) && (role->kind != LD_ROLE_WORKER || !take_seat(g)))
         return g;
     err = errno;
-    ld_gateway_free(g);
+    ld_gateway_close(g);
     errno = err;
     return NULL;
 }
 
-API struct ld_gateway *ld_gateway_new(const struct ld_gateway_options *options)
+/* The worker is freed with the VM, and the loop with that. */
+enum ld_status ld_gateway_adopt(struct ld_gateway *g, struct ld_vm *vm)
 {
-    static const struct ld_gateway_options defaults;
-    static const struct ld_role alone;
-
-    return open_gateway(options ? options : &defaults, &alone);
+    g->log = *vm->log;
+    g->log.level = LD_INFO;
+    ev_timer_init(&g->drain, on_drain_tick, 0, DRAIN_TICK);
+    g->drain.data = g;
+    g->loop = ev_loop_new(EVFLAG_AUTO | EVFLAG_NOSIGMASK);
+    if (!g->loop)
+        return LD_ERROR;
+    g->worker = ld_worker_adopt(g->loop, vm->pool);
+    if (!g->worker) {
+        ev_loop_destroy(g->loop);
+        g->loop = NULL;
+        return LD_NOMEM;
+    }
+    g->vm = vm;
+    g->L = vm->L;
+    vm->log->level = LD_INFO;
+    vm->worker = g->worker;
+    vm->owns_worker = true;
+    vm->virtual_time = false;
+    vm->gateway = g;
+    vm->handshakes.crowd = &vm->pool->handshakes;
+    remember_role(g, vm->L);
+    return LD_OK;
 }
 
 struct ld_gateway *ld_gateway_new_as(const struct ld_role *role)
 {
     static const struct ld_gateway_options defaults;
 
-    return open_gateway(&defaults, role);
+    return ld_gateway_open(&defaults, role);
 }
 
-/* cli.main(argv) -> exit status */
-static int call_command(lua_State *L)
-{
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "linedancer.main");
-    lua_call(L, 1, 1);
-    lua_pushvalue(L, 1);
-    lua_call(L, 1, 1);
-    return 1;
-}
-
-static int traceback(lua_State *L)
-{
-    luaL_traceback(L, L, lua_tostring(L, 1), 1);
-    return 1;
-}
-
-API int ld_gateway_command(struct ld_gateway *g, int argc, char **argv)
-{
-    lua_State *L = g->L;
-    int status = 1;
-
-    lua_settop(L, 0);
-    lua_pushcfunction(L, traceback);
-    lua_pushcfunction(L, call_command);
-    lua_createtable(L, argc, 0);
-    for (int i = 0; i < argc; i++) {
-        lua_pushstring(L, argv[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-    if (lua_pcall(L, 1, 1, 1))
-        ld_log(&g->log, LD_FAULT, "command failed", "error=\"%s\"",
-               lua_tostring(L, -1));
-    else
-        status = (int)lua_tointeger(L, -1);
-    lua_settop(L, 0);
-    return status;
-}
-
-API void ld_gateway_stop(struct ld_gateway *g)
+void ld_gateway_drain(struct ld_gateway *g)
 {
     if (g->vm->stopping) {
         ld_log(&g->log, LD_WARN, "stopping now", "open=%u", g->vm->accepted);
-        ev_break(g->loop, EVBREAK_ALL);
+        g->deadline = 0;
+        ev_feed_event(g->loop, &g->drain, EV_TIMER);
         return;
     }
     if (g->role.plan)
@@ -340,35 +318,11 @@ API void ld_gateway_stop(struct ld_gateway *g)
     ev_feed_event(g->loop, &g->drain, EV_TIMER);
 }
 
-API void ld_gateway_reload(struct ld_gateway *g)
+void ld_gateway_dismantle(struct ld_gateway *g)
 {
-    lua_State *L = g->vm->L;
-    int top = lua_gettop(L);
-
-    if (g->vm->reload_ref == LUA_NOREF || g->vm->stopping) {
-        ld_log(&g->log, LD_WARN, "reload refused", "why=\"%s\"",
-               g->vm->stopping ? "the gateway is stopping"
-                               : "the gateway does not serve");
-        return;
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, g->vm->reload_ref);
-    if (ld_task_call(L, 0))
-        ld_log(&g->log, LD_FAULT, "reload failed", "error=\"%s\"",
-               lua_tostring(L, -1));
-    lua_settop(L, top);
-}
-
-API struct ev_loop *ld_gateway_loop(struct ld_gateway *g)
-{
-    return g->loop;
-}
-
-API void ld_gateway_free(struct ld_gateway *g)
-{
-    if (!g)
-        return;
-    if (g->loop)
-        ev_timer_stop(g->loop, &g->drain);
+    ev_timer_stop(g->loop, &g->drain);
+    if (g->vm && g->vm->watched)
+        ld_watchdog_stop();
     if (g->vm)
         ld_budget_stop(g->vm);
     if (g->L)
@@ -377,7 +331,20 @@ API void ld_gateway_free(struct ld_gateway *g)
     ld_alloc_free(g->alloc);
     if (g->worker)
         ld_worker_free(g->worker);
+    g->vm = NULL;
+    g->L = NULL;
+    g->role.bus = NULL;
+    g->alloc = NULL;
+    g->worker = NULL;
+}
+
+void ld_gateway_close(struct ld_gateway *g)
+{
+    if (g->loop)
+        ld_gateway_dismantle(g);
     if (g->owns_loop && g->loop)
         ev_loop_destroy(g->loop);
+    pthread_cond_destroy(&g->ended);
+    pthread_mutex_destroy(&g->lock);
     free(g);
 }

@@ -11,6 +11,9 @@ const struct ld_role *ld_gateway_role(lua_State *L);
 /* The VM of L; raises when there is no gateway. */
 struct ld_vm *ld_gateway_vm(lua_State *L);
 
+/* Have `require` find the Lua half that is built in, and linedancer.core. */
+void ld_gateway_preload_modules(lua_State *L);
+
 /* Accept on all ports that are not full. */
 void ld_gateway_heed_ports(struct ld_vm *vm);
 
@@ -35,5 +38,9 @@ void ld_gateway_close_ports(struct ld_vm *vm);
 void ld_gateway_free_ports(struct ld_vm *vm);
 /* The same, with those that stay while the gateway drains. */
 void ld_gateway_leave_ports(struct ld_vm *vm);
+
+/* In a child of the process: close the sockets that it has inherited of VM, and
+ * do nothing else. */
+void ld_gateway_forget_ports(struct ld_vm *vm);
 
 #endif

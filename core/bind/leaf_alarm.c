@@ -36,7 +36,7 @@ static void fire(struct ld_timer *t, double now)
     give_back(a);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->alarm_ref);
     lua_pushnumber(L, id);
-    if (lua_pcall(L, 1, 0, 0)) {
+    if (ld_vm_pcall(vm, L, 1, 0)) {
         ld_log(vm->log, LD_FAULT, "alarm failed", "error=\"%s\"",
                lua_tostring(L, -1));
         lua_pop(L, 1);

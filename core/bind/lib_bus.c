@@ -63,7 +63,7 @@ static int l_on_bus(lua_State *L)
 /* Call the function below COUNT arguments. */
 static void call(struct ld_vm *vm, int count)
 {
-    if (lua_pcall(vm->L, count, 0, 0)) {
+    if (ld_vm_pcall(vm, vm->L, count, 0)) {
         ld_log(vm->log, LD_FAULT, "message failed", "error=\"%s\"",
                lua_tostring(vm->L, -1));
         lua_pop(vm->L, 1);

@@ -239,6 +239,8 @@ static int l_machine(lua_State *L)
     read_limits(L, 1, &m->profile);
     lua_getfield(L, 1, "watches_end");
     m->watches_end = lua_toboolean(L, -1);
+    lua_getfield(L, 1, "native");
+    m->native = lua_touserdata(L, -1);
     lua_getfield(L, 1, "class");
     m->class_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     m->next = vm->machines;
@@ -346,6 +348,8 @@ __attribute__((visibility("default"))) int luaopen_linedancer_core(lua_State *L)
     ld_lib_pattern(L);
     ld_lib_limits(L);
     ld_lib_world(L);
+    ld_lib_embed(L);
+    ld_lib_native(L);
     lua_pushlightuserdata(L, &vm->api);
     lua_setfield(L, -2, "api");
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);

@@ -7,6 +7,7 @@
 #include "../tls.h"
 
 int luaopen_linedancer_core(lua_State *L);
+int luaopen_linedancer(lua_State *L);
 
 /* Field KEY of the table at index T if it is a number, else FALLBACK. */
 double ld_lib_number(lua_State *L, int t, const char *key, double fallback);

@@ -12,7 +12,7 @@
 #include "../notify.h"
 #include "../plan.h"
 #include "budget.h"
-#include "gateway.h"
+#include "gateway_parts.h"
 #include "lib_core.h"
 #include "vm.h"
 #include "watchdog.h"
@@ -30,15 +30,23 @@ struct ld_vm *ld_gateway_vm(lua_State *L)
  * any coroutine. */
 static void limit_turns(lua_State *L, double seconds, double memory)
 {
-    if ((seconds > 0 || memory > 0) && ld_gateway_role(L)->watchdog)
-        ld_watchdog_start(ld_gateway_vm(L)->L);
-    ld_watchdog_limit(seconds);
+    struct ld_vm *vm = ld_gateway_vm(L);
+
+    if ((seconds > 0 || memory > 0) && ld_gateway_role(L)->watchdog) {
+        ld_watchdog_start(vm->L);
+        vm->watched = true;
+    }
+    if (vm->watched)
+        ld_watchdog_limit(seconds);
 }
 
 /* core.extend_turn(seconds): what is being done now may compute for so long. */
 static int l_extend_turn(lua_State *L)
 {
-    ld_watchdog_extend(luaL_checknumber(L, 1));
+    double seconds = luaL_checknumber(L, 1);
+
+    if (ld_vm_of(L)->watched)
+        ld_watchdog_extend(seconds);
     return 0;
 }
 
@@ -74,14 +82,16 @@ static int l_run(lua_State *L)
         ld_notify("READY=1"); /* workers have a supervisor who says so */
     ev_run(vm->worker->loop, 0);
     vm->L = outer;
-    ld_watchdog_stop();
+    if (vm->watched)
+        ld_watchdog_stop();
+    vm->watched = false;
     return 0;
 }
 
 /* core.stop(): as ld_gateway_stop() */
 static int l_stop(lua_State *L)
 {
-    ld_gateway_stop(ld_gateway_vm(L)->gateway);
+    ld_gateway_drain(ld_gateway_vm(L)->gateway);
     return 0;
 }
 

@@ -62,7 +62,7 @@ static int l_used(lua_State *L)
     const struct ld_vm *vm = ld_gateway_vm(L);
 
     lua_newtable(L);
-    set(L, "memory", ld_budget_used());
+    set(L, "memory", ld_budget_used(ld_vm_of(L)));
     set(L, "lua", vm->alloc ? (double)ld_alloc_used(vm->alloc) : 0);
     set(L, "sources",
         vm->pool->sources ? ld_sources_count(vm->pool->sources) : 0);

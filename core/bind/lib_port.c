@@ -390,3 +390,20 @@ void ld_lib_port(lua_State *L)
 {
     luaL_register(L, NULL, port_functions);
 }
+
+void ld_gateway_forget_ports(struct ld_vm *vm)
+{
+    struct ld_pool *pool = vm->pool;
+
+    for (uint32_t i = 0; i < vm->port_count; i++)
+        for (uint32_t k = 0; vm->ports[i]->listeners && k < vm->ports[i]->count;
+             k++)
+            if (vm->ports[i]->listeners[k])
+                close(ld_listener_fd(vm->ports[i]->listeners[k]));
+    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
+        struct ld_conn *c = &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+
+        if (c->phase != LD_PHASE_FREE && !c->task)
+            close(c->link.fd);
+    }
+}

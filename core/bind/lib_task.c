@@ -87,7 +87,7 @@ void ld_task_stray(void *ctx, struct ld_conn *c)
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->stray_ref);
     ld_vm_push_conn(vm, c);
-    if (lua_pcall(L, 1, 0, 0)) {
+    if (ld_vm_pcall(vm, L, 1, 0)) {
         ld_log(vm->log, LD_FAULT, "stray input", "error=\"%s\"",
                lua_tostring(L, -1));
         lua_pop(L, 1);

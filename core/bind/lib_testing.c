@@ -375,6 +375,17 @@ static int l_advance(lua_State *L)
     return 0;
 }
 
+/* core.simulate(): a program that runs specs, and never its loop, has a virtual
+ * clock, too. */
+static int l_simulate(lua_State *L)
+{
+    struct ld_vm *vm = ld_vm_of(L);
+
+    vm->virtual_time = true;
+    vm->pool->now = 1;
+    return 0;
+}
+
 /* core.settle(): what connections wrote to each other leaves. */
 static int l_settle(lua_State *L)
 {
@@ -397,6 +408,7 @@ static const luaL_Reg peer_methods[] = {
 static const luaL_Reg testing[] = {{"open", l_open},
                                    {"advance", l_advance},
                                    {"settle", l_settle},
+                                   {"simulate", l_simulate},
                                    {NULL, NULL}};
 
 void ld_lib_testing(lua_State *L)

@@ -171,8 +171,11 @@ struct boot {
     bool jit;
 };
 
+/* A plain luajit finds the Lua half by its path, as the first worker does. */
 static void set_package(lua_State *L, const struct boot *b)
 {
+    if (b->slot->world->slots[0].vm->gateway)
+        ld_gateway_preload_modules(L);
     lua_getglobal(L, "package");
     lua_pushstring(L, b->path);
     lua_setfield(L, -2, "path");

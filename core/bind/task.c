@@ -118,11 +118,13 @@ int ld_task_call(lua_State *L, int nargs)
     struct ld_vm *vm = ld_vm_of(L);
     int r;
 
-    ld_watchdog_begin(NULL);
+    if (vm->watched)
+        ld_watchdog_begin(NULL);
     ld_budget_begin(vm);
-    r = lua_pcall(L, nargs, LUA_MULTRET, 0);
+    r = ld_vm_pcall(vm, L, nargs, LUA_MULTRET);
     ld_budget_end(vm);
-    ld_watchdog_end(L);
+    if (vm->watched)
+        ld_watchdog_end(L);
     return r;
 }
 
@@ -264,11 +266,14 @@ static void resume(struct ld_vm *vm, struct ld_conn *c, int nargs)
         c->waiter = 0; /* another one's read of C, which came at once */
     vm->pool->elsewhere = NULL;
     ld_pool_run(vm->pool, c, false);
-    ld_watchdog_begin(co);
+    if (vm->watched)
+        ld_watchdog_begin(co);
     ld_budget_begin(vm);
+    vm->depth++;
     r = lua_resume(co, nargs);
+    vm->depth--;
     spent = ld_budget_end(vm);
-    stopped = ld_watchdog_end(vm->L);
+    stopped = vm->watched && ld_watchdog_end(vm->L);
     ld_pool_run(vm->pool, outer, in_hook);
     pace_gc(vm);
     if (spent) { /* whatever it made of that */

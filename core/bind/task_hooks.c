@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "native.h"
 #include "task_parts.h"
 
 /* Messages: Lua gives them to the hooks, which may have failed, or chosen a
@@ -71,6 +72,7 @@ void ld_task_closed(void *ctx, struct ld_conn *c)
                    lua_tostring(L, -1));
         lua_settop(L, top);
     }
+    ld_native_closed(vm, c);
     end_children(vm, c);
     if (c->owner && lua_status(c->owner) != 0)
         ld_task_drop_thread(vm, c);

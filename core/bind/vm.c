@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budget.h"
 #include "gateway.h"
 
 static const char vm_key; /* its address is the registry key */
@@ -50,6 +51,20 @@ static void free_machines(struct ld_vm *vm)
     }
 }
 
+static void free_pool(struct ld_vm *vm)
+{
+    struct ev_loop *loop;
+
+    if (!vm->worker) {
+        ld_pool_free(vm->pool);
+    } else if (vm->owns_worker) {
+        ld_budget_stop(vm);
+        loop = vm->worker->loop;
+        ld_worker_free(vm->worker);
+        ev_loop_destroy(loop);
+    }
+}
+
 static int vm_gc(lua_State *L)
 {
     struct ld_vm **box = lua_touserdata(L, 1), *vm = *box;
@@ -64,8 +79,7 @@ static int vm_gc(lua_State *L)
     free_buffers(vm);
     free_machines(vm);
     free(vm->scratch);
-    if (!vm->worker)
-        ld_pool_free(vm->pool);
+    free_pool(vm);
     free(vm->owned_log);
     free(vm);
     return 0;
@@ -127,6 +141,16 @@ struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
     lua_newtable(L);
     vm->conns_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     return vm;
+}
+
+int ld_vm_pcall(struct ld_vm *vm, lua_State *L, int count, int results)
+{
+    int r;
+
+    vm->depth++;
+    r = lua_pcall(L, count, results, 0);
+    vm->depth--;
+    return r;
 }
 
 /* The handlers' on_close is not called: their VM is going. */

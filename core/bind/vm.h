@@ -59,6 +59,7 @@ struct ld_machine {
     struct ld_profile profile; /* first: a conn's profile is its machine */
     int class_ref;             /* metatable of its connections */
     bool watches_end;          /* has on_close */
+    struct ld_native *native;  /* a handler in C, or NULL */
     uint32_t made;             /* connections accepted for it */
     struct ld_machine *next;
 };
@@ -72,6 +73,7 @@ struct ld_bus_ops {
 };
 
 struct ld_gateway;
+struct ld_native;
 struct ld_alloc;
 
 struct ld_vm {
@@ -111,6 +113,7 @@ struct ld_vm {
     double drain_seconds;
     bool stopping;
     struct ld_gateway *gateway; /* NULL in a plain luajit */
+    unsigned depth;             /* calls into Lua that have not returned */
     int threads_ref, conns_ref; /* tables by slot + 1 */
     int run_ref, finish_ref, closed_ref, drain_ref, task_ref, news_ref;
     int alarm_ref, stray_ref, reload_ref;
@@ -126,7 +129,10 @@ struct ld_vm {
     uint32_t slot, incarnation, slots; /* of this worker, from 1; 0: alone */
     int bus_ref, control_ref;          /* what takes what came in */
     bool virtual_time;
-    bool quiet; /* connections end without calling their handlers */
+    bool owns_worker; /* and its loop */
+    bool in_host;     /* of a program that is not ours */
+    bool watched;     /* by the watchdog */
+    bool quiet;       /* connections end without calling their handlers */
 };
 
 /* The VM of a Lua state, or NULL before ld_vm_open(). */
@@ -136,6 +142,9 @@ struct ld_vm *ld_vm_of(lua_State *L);
  * The VM is freed by lua_close().  Raises a Lua error when out of memory. */
 struct ld_vm *ld_vm_open(lua_State *L, struct ld_worker *worker,
                          struct ld_log *log);
+
+/* lua_pcall() of COUNT values for RESULTS, without a handler of messages. */
+int ld_vm_pcall(struct ld_vm *vm, lua_State *L, int count, int results);
 
 /* End every connection at once, without calling their handlers. */
 void ld_vm_abort(struct ld_vm *vm);
@@ -224,5 +233,7 @@ void ld_lib_address(lua_State *L);
 void ld_lib_pattern(lua_State *L);
 void ld_lib_limits(lua_State *L);
 void ld_lib_world(lua_State *L);
+void ld_lib_embed(lua_State *L);
+void ld_lib_native(lua_State *L);
 
 #endif

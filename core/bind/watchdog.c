@@ -9,7 +9,9 @@
 #include <lauxlib.h>
 #include <luajit.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define OURS "=linedancer"  /* how names of embedded modules begin */
@@ -21,6 +23,7 @@ enum { GRACE = 2 };              /* ticks */
 static struct {
     lua_State *L; /* whose state is watched, or NULL */
     lua_State *co;
+    pthread_t thread;                   /* where it runs */
     struct sigaction profiler;          /* LuaJIT's own handler */
     volatile sig_atomic_t limit, ticks; /* of this turn; limit 0: none */
     volatile sig_atomic_t armed;
@@ -28,6 +31,21 @@ static struct {
     bool running, suspended, raised, without_jit;
     const char *why;
 } dog;
+
+static _Atomic(const void *) claimed;
+
+bool ld_watchdog_claim(const void *owner)
+{
+    const void *nobody = NULL;
+
+    return atomic_compare_exchange_strong(&claimed, &nobody, owner) ||
+           nobody == owner;
+}
+
+void ld_watchdog_release(const void *owner)
+{
+    atomic_compare_exchange_strong(&claimed, &owner, NULL);
+}
 
 static void disarm(lua_State *L)
 {
@@ -92,8 +110,13 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     luaL_error(L, "%s", dog.why);
 }
 
+/* The kernel gives it to any thread of a host. */
 static void on_tick(int number)
 {
+    if (!pthread_equal(dog.thread, pthread_self())) {
+        pthread_kill(dog.thread, number);
+        return;
+    }
     dog.profiler.sa_handler(number);
     if (dog.limit == 0 || ++dog.ticks <= dog.limit || dog.armed)
         return;
@@ -116,6 +139,7 @@ void ld_watchdog_start(lua_State *L)
     if (dog.L)
         return;
     dog.L = L;
+    dog.thread = pthread_self();
     dog.limit = 0;
     luaJIT_profile_start(L, PROFILE_MODE, on_sample, NULL);
     sigaction(SIGPROF, &own, &dog.profiler);

@@ -21,8 +21,13 @@
 /* How the message begins of what it raises; see linedancer.errors. */
 #define LD_WATCHDOG_STOPPED "computed for too long without waiting"
 
-/* Watch the Lua of L's state, of which L is the main thread, unless one is
- * watched. */
+/* Keep it for OWNER, if it is nobody's, or OWNER's already; and give it back. A
+ * process with but one gateway need not. */
+bool ld_watchdog_claim(const void *owner);
+void ld_watchdog_release(const void *owner);
+
+/* Watch the Lua of L's state, of which L is the main thread, in this thread of
+ * the process, unless one is watched. */
 void ld_watchdog_start(lua_State *L);
 void ld_watchdog_stop(void);
 

@@ -68,6 +68,7 @@ end
 
 local function check_handler(filename, name, report, listener)
   local definition, message
+  if listener and listener.definition then return listener.definition() end
   if listener and listener.sandbox then
     definition, message = sandbox.open(listener)
   else

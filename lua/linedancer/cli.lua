@@ -8,6 +8,7 @@
 --   remote(path, none, say, fn) -> exit code: see linedancer.control.client
 --   lines(prompt) -> an iterator over lines of standard input
 --   test(argv) -> exit code
+--   library() -> where the annotations for editors are
 --
 -- Exit codes: 0 done, 1 refused, 2 usage, 3 no gateway.
 local arguments = require "linedancer.cli.arguments"
@@ -207,6 +208,17 @@ function commands.completion(argv, host)
 end
 
 function commands.test(argv, host) return host.test(argv) end
+
+function commands.new(argv, host)
+  local asked, message = arguments.new(argv)
+  if not asked then return usage(host, "new", message) end
+  local scaffold = require "linedancer.scaffold"
+  local names
+  names, message = scaffold.make(asked, host.library())
+  if not names then return refused(host, message) end
+  host.out(scaffold.report(asked, names))
+  return DONE
+end
 
 function commands.version(argv, host)
   if #argv > 0 then return usage(host, "version", ("version takes no argument, but got '%s'"):format(argv[1])) end

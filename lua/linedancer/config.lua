@@ -15,6 +15,7 @@
 local address = require "linedancer.address"
 local confine = require "linedancer.gateway.confine"
 local handler = require "linedancer.handler"
+local native = require "linedancer.native"
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 local suggest = require "linedancer.suggest"
@@ -64,10 +65,20 @@ local function array(value, path, example)
   return value
 end
 
+-- A handler that is in no file: the table itself, or one of the host's in C. Returns what makes its definition.
+local function definition_of(spec, path)
+  if type(spec) == "string" then return native.find(spec) end
+  if type(spec) ~= "table" then return nil end
+  local definition, message = handler.define(spec, path)
+  if not definition then refuse("%s", message) end
+  definition.file = path
+  return function() return definition end
+end
+
 local function resolve(spec, path, context)
   if spec == nil then refuse("%s is missing: name the handler of this listener, such as \"echo\"", path) end
   if type(spec) ~= "string" then
-    refuse("%s must be a module name or the path of a file, not %s", path, shape.describe(spec))
+    refuse("%s must be a module name, the path of a file or a handler's table, not %s", path, shape.describe(spec))
   end
   local file, message = context.resolve(spec, context.base_dir, context.path, context.bundled)
   if not file then refuse("%s: %s", path, message) end
@@ -81,12 +92,20 @@ local function listener(entry, path, context)
   local where, message = address.parse(entry[1], context.base_dir)
   if not where then refuse("%s: %s", at(path, 1), message) end
   local tls = entry.tls and require("linedancer.tls").check(entry.tls, at(path, "tls"), context.base_dir) or nil
-  local file = resolve(entry.handler, at(path, "handler"), context)
-  local spec = entry.handler
-  local by_path = spec:find("/", 1, true) or spec:find("%.lua$")
+  local spec, file, by_path = entry.handler, nil, nil
+  local definition = definition_of(spec, at(path, "handler"))
+  if definition and entry.sandbox then refuse("%s: only a handler in a file can be sandboxed", path) end
+  if definition then
+    file = type(spec) == "string" and spec or at(path, "handler")
+    spec = file
+  else
+    file = resolve(spec, at(path, "handler"), context)
+    by_path = spec:find("/", 1, true) or spec:find("%.lua$")
+  end
   return {
     address = where,
     handler = spec,
+    definition = definition,
     module = by_path and source.module_name(file) or spec,
     file = file,
     name = entry.name and typed(entry.name, "string", at(path, "name")) or where.text,

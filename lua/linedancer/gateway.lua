@@ -79,19 +79,28 @@ local function set_log_level(config)
   if config.log and config.log.level then core.log_level(config.log.level) end
 end
 
---- Open every listener of CONFIG (of linedancer.config), loaded in SPACE (of linedancer.handler.space), as VERSION, and
--- serve until the gateway is told to stop. Returns the exit code: 0, or 1 when a listener or a handler was refused,
--- which the log says.
-function M.run(config, space, version)
+--- Open every listener of CONFIG (of linedancer.config), loaded in SPACE (of linedancer.handler.space), as VERSION:
+-- true, or nil and a message.
+function M.open(config, space, version)
   set_log_level(config)
-  local ok, message = prepare(config, space, version)
+  return prepare(config, space, version)
+end
+
+--- Serve CONFIG, which is open, until the gateway is told to stop.
+function M.serve(config)
+  core.limit_sources(config.limits.per_source or {})
+  core.run(limits.terms(config))
+  if core.role() == "alone" then log.info "stopped" end
+end
+
+--- Both. Returns the exit code: 0, or 1 when a listener or a handler was refused, which the log says.
+function M.run(config, space, version)
+  local ok, message = M.open(config, space, version)
   if not ok then
     log.error(message)
     return 1
   end
-  core.limit_sources(config.limits.per_source or {})
-  core.run(limits.terms(config))
-  if core.role() == "alone" then log.info "stopped" end
+  M.serve(config)
   return 0
 end
 
@@ -123,7 +132,7 @@ function M.prepare(config, space, version, back)
   for _, part in ipairs(parts) do
     local former = find_former(current.parts, part, taken)
     part.former = former
-    part.number = former and former.number
+    part.number, part.port = former and former.number, former and former.port
     part.continues = former and former.definition.name == part.definition.name
     if part.continues and not back then
       local ok, message = movers.check(former.machine, part.machine)

@@ -47,6 +47,11 @@ function M.key(x)
   return bytes.key(x)
 end
 
+--- Serve CONFIG, a table or the name of a file, in a script that plain luajit runs: see linedancer.serve.
+function M.serve(config)
+  return require "linedancer.serve"(config)
+end
+
 --- Seconds on a clock that never goes back.
 function M.now()
   return tonumber(now(W))

@@ -51,7 +51,8 @@ function M.new(definition, options, limits, listener, version)
   machine.handle = core.machine {
     class = class.new(machine, methods, facts, "conn"), timeouts = timeouts,
     frame = limits.frame, output = limits.output, linger = limits.linger, lifetime = limits.lifetime,
-    stall = limits.stall, watches_end = machine.on_close ~= nil,
+    stall = limits.stall, watches_end = machine.on_close ~= nil or definition.native ~= nil,
+    native = definition.native,
   }
   return machine
 end

@@ -20,8 +20,16 @@ local function data_directory()
   return bin
 end
 
--- Busted in this very state. It replaces the exit code by leaving.
+-- Where the annotations for editors are, without "..": people read it in what `new` makes.
+local function library()
+  return (data_directory():gsub("/[^/]+/%.%.", "")) .. "/library"
+end
+
+-- Busted in this very state. It replaces the exit code by leaving. As in a plain luajit, time is what specs say it is,
+-- and connections that fail, as many are meant to, are not logged.
 local function test(argv)
+  core.simulate()
+  core.log_level "warn"
   package.path = "./?.lua;./lua/?.lua;" .. package.path
   _G.arg = argv
   _G.arg[0] = "linedancer test"
@@ -77,6 +85,7 @@ return function(argv)
     space = space.new,
     run = run,
     test = test,
+    library = library,
     remote = function(...) return require("linedancer.control.client").run(...) end,
     lines = function(prompt) return require("linedancer.cli.prompt").lines(prompt) end,
     out = function(text) io.stdout:write(text) end,

@@ -37,6 +37,7 @@ describe("the command line", function()
         ran = argv
         return 7
       end,
+      library = function() return "/share/library" end,
     })
     return code, table.concat(out), table.concat(err)
   end
@@ -75,11 +76,11 @@ describe("the command line", function()
     for _, name in ipairs { "help", "--help", "-h" } do
       local code, out = main(name)
       assert.equal(0, code)
-      for _, command in ipairs { "run", "check", "test", "version", "help" } do
+      for _, command in ipairs { "run", "check", "test", "new", "version", "help" } do
         assert.matches("\n  " .. command .. " ", out, 1, true)
       end
     end
-    for _, command in ipairs { "run", "check", "test", "version", "help" } do
+    for _, command in ipairs { "run", "check", "test", "new", "version", "help" } do
       local code, out, err = main("help", command)
       assert.same({ 0, "" }, { code, err })
       assert.matches("Usage: linedancer " .. command, out, 1, true)
@@ -94,6 +95,58 @@ describe("the command line", function()
   it("hands the arguments of test, and its exit code, through", function()
     assert.equal(7, (main("test", "--filter", "x", "spec/a_spec.lua")))
     assert.same({ "--filter", "x", "spec/a_spec.lua" }, ran)
+  end)
+
+  describe("new", function()
+    local function there(name)
+      local found = io.open(file(name))
+      return found and found:close()
+    end
+
+    it("makes a handler with its spec, its config and the editor's settings, and says what to try", function()
+      local code, out, err = main("new", "handler", "mine", "--directory", file "a dir")
+      assert.same({ 0, "" }, { code, err })
+      assert.matches("Made:\n  " .. file "a dir/handlers/mine.lua" .. "\n", out, 1, true)
+      assert.matches("\n  cd '" .. file "a dir" .. "'\n  linedancer check mine.conf.lua\n", out, 1, true)
+      for _, name in ipairs { "handlers/mine.lua", "spec/mine_spec.lua", "mine.conf.lua", ".luarc.json" } do
+        assert.is_true(there("a dir/" .. name), name)
+      end
+    end)
+
+    it("makes each kind", function()
+      local initial = { binary = "hello", line = "command", proxy = "connect" }
+      for kind, state in pairs(initial) do
+        assert.equal(0, (main("new", "--" .. kind, "handler", kind, "--" .. kind, "--directory=" .. files.dir)))
+        assert.equal(state, dofile(file("handlers/" .. kind .. ".lua")).initial)
+      end
+      assert.equal(0, (main("new", "handler", "usual", "--directory", files.dir)))
+      assert.equal("hello", dofile(file "handlers/usual.lua").initial)
+    end)
+
+    it("refuses what it does not take, and makes nothing", function()
+      local function new(...) return "new", "--directory", file "new", ... end
+      refused(2, "new makes a handler, as in 'new handler NAME'\nTry 'linedancer help new'.", "new")
+      refused(2, "new makes a handler, as in 'new handler NAME', not 'config'", new("config", "mine"))
+      refused(2, "new handler needs its NAME", new "handler")
+      refused(2, "'b' is one argument too many", new("handler", "a", "b"))
+      refused(2, "--line and --proxy: a handler is of one kind", new("handler", "a", "--line", "--proxy"))
+      refused(2, "unknown option '--lines' (did you mean '--line'?)", new("handler", "a", "--lines"))
+      refused(2, "--line takes no value", new("handler", "a", "--line=yes"))
+      refused(2, "--directory needs a value", "new", "handler", "a", "--directory")
+      refused(2, "--directory needs a value", "new", "handler", "a", "--directory=")
+      for _, name in ipairs { "", "1st", "a/b", "a.b", "../a", "a b", "é", "_a" } do
+        refused(2, "'" .. name .. "' is no name of a handler", new("handler", name))
+      end
+      refused(2, "a handler cannot be called 'init'", new("handler", "init"))
+      assert.is_nil(there "new")
+    end)
+
+    it("refuses to write over what is there", function()
+      files.write("mine.conf.lua", "mine")
+      refused(1, file "mine.conf.lua" .. " is there already; nothing has been made", "new", "handler", "mine",
+        "--directory", files.dir)
+      assert.is_nil(there "handlers")
+    end)
   end)
 
   describe("run", function()
@@ -304,11 +357,14 @@ describe("the command line", function()
       assert.equal("warn", words("loglevel", "w"))
       assert.equal("--config --control --for --help --hidden --json", words("trace", "--"))
       assert.equal("bash", words("completion", "b"))
+      assert.equal("handler", words("new", ""))
+      assert.equal("--binary --directory --help --line --proxy", words("new", "handler", "x", "--"))
       assert.equal("limits.memory", words("set", "limits.mem"))
     end)
 
     it("offers nothing where any file may stand, or what it does not know", function()
       for _, line in ipairs { { "run", "x" }, { "check", "" }, { "status", "x" }, { "nonsense", "" },
+        { "new", "handler", "" }, { "new", "--directory", "" },
         { "conns", "--control", "" }, { "status", "--json", "" } } do
         assert.equal("", words(unpack(line)))
       end

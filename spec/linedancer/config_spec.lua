@@ -149,7 +149,7 @@ describe("a config", function()
 
   it("with a handler that is missing says where it was looked for", function()
     refused("listen[2].handler is missing", second "':1'")
-    refused("listen[2].handler must be a module name or the path of a file, not a function",
+    refused("listen[2].handler must be a module name, the path of a file or a handler's table, not a function",
       second "':1', handler = print")
     local loaded, message = second "':1', handler = 'ehco'"
     refused("listen[2].handler: handler 'ehco' was not found; looked for", loaded, message)

@@ -22,6 +22,23 @@ end
 return { initial = "line", states = states, timeouts = { 60 } }
 """
 
+TIMED = """
+local t = require "linedancer.testing"
+it("moves the clock, and has workers", function()
+  local good = dofile "good.lua"
+  assert.equal("timeout", t.play(good, { "h", t.advance(61) }).reason)
+  local world = t.world { workers = 2 }
+  local peers = { world:connect(good), world:connect("./good.lua",
+                                                     { worker = 2 }) }
+  for _, peer in ipairs(peers) do
+    assert.equal("hi\\n", peer:send("hi\\n"):sent())
+  end
+  world:advance(61)
+  for _, peer in ipairs(peers) do assert.equal("timeout", peer.reason) end
+  world:close()
+end)
+"""
+
 SPEC = """
 local ld = require "linedancer"
 describe("the gateway's own VM", function()
@@ -137,6 +154,15 @@ class Cli(unittest.TestCase):
         result = run("test", cwd=self.directory)
         self.assertEqual(result.returncode, 1, result)
         self.assertIn("1 failure", result.stdout)
+
+    def test_specs_have_a_clock_and_workers_of_their_own_and_log_no_failure(
+            self):
+        """What linedancer.testing can do in a plain luajit, it can do inside
+        the gateway's VM, as quietly."""
+        self.write("timed_spec.lua", TIMED)
+        result = run("test", "timed_spec.lua", cwd=self.directory)
+        self.assertEqual((result.returncode, result.stderr), (0, ""), result)
+        self.assertIn("1 success", result.stdout)
 
     def test_a_spec_that_never_ends_can_be_interrupted(self):
         self.write("endless_spec.lua", 'io.stderr:write "ready\\n" '

@@ -5,13 +5,16 @@ local suggest = require "linedancer.suggest"
 
 local RUN = { "--handler", "--help", "--listen", "--log-level", "--option", "--workers" }
 
+local NEW = { "--binary", "--directory", "--help", "--line", "--proxy" }
+local KINDS = { ["--binary"] = "binary", ["--line"] = "line", ["--proxy"] = "proxy" }
+
 local M = {}
 
 local refuse = shape.refuse
 
 -- Call FN(option, value) for each "--option VALUE" or "--option=VALUE" and FN(nil, argument) for the rest. All OPTIONS
--- take a value; what follows "--" is no option.
-local function each(argv, options, fn)
+-- take a value, but for those in the set BARE; what follows "--" is no option.
+local function each(argv, options, fn, bare)
   local known, i, literal = {}, 1, false
   for _, name in ipairs(options) do known[name] = true end
   while i <= #argv do
@@ -24,7 +27,10 @@ local function each(argv, options, fn)
       local name, value = argument:match("^(%-%-[^=]+)=(.*)$")
       name = name or argument
       if not known[name] then refuse("%s", suggest.unknown("option", name, options)) end
-      if not value then
+      if bare and bare[name] then
+        if value then refuse("%s takes no value", name) end
+        value = true
+      elseif not value then
         i = i + 1
         value = argv[i]
       end
@@ -194,12 +200,13 @@ end
 --- The options of COMMAND, an array.
 function M.options(command)
   if command == "run" then return RUN end
+  if command == "new" then return NEW end
   return REMOTE[command] and options_of(REMOTE[command]) or { "--help" }
 end
 
 --- Does COMMAND have an option called NAME that takes a value?
 function M.takes_value(command, name)
-  if FLAGS[name] or name == "--help" then return false end
+  if FLAGS[name] or KINDS[name] or name == "--help" then return false end
   for _, known in ipairs(M.options(command)) do
     if known == name then return true end
   end
@@ -238,6 +245,41 @@ function M.remote(command, argv)
   if not request then return nil, message end
   return request, how
 end
+
+-- It becomes the name of a Lua module.
+local function handler_name(text)
+  if not text:find "^%a[%w_-]*$" then
+    refuse("'%s' is no name of a handler: a letter, then letters, digits, _ and -", text)
+  end
+  if text == "init" then refuse "a handler cannot be called 'init': that is the file of a directory's module" end
+  return text
+end
+
+local function new(argv)
+  local asked, words = {}, {}
+  each(argv, NEW, function(name, value)
+    if not name then
+      words[#words + 1] = value
+    elseif name == "--directory" then
+      if value == "" then refuse "--directory needs a value" end
+      asked.directory = value
+    else
+      local kind = KINDS[name]
+      if asked.kind and asked.kind ~= kind then refuse("--%s and %s: a handler is of one kind", asked.kind, name) end
+      asked.kind = kind
+    end
+  end, KINDS)
+  if words[1] ~= "handler" then
+    refuse("new makes a handler, as in 'new handler NAME'%s", words[1] and (", not '%s'"):format(words[1]) or "")
+  end
+  if not words[2] then refuse "new handler needs its NAME" end
+  if words[3] then refuse("'%s' is one argument too many", words[3]) end
+  asked.name, asked.kind = handler_name(words[2]), asked.kind or "binary"
+  return asked
+end
+
+--- What linedancer.scaffold is to make: { name =, kind =, directory = (or nil) }, or nil and a message.
+M.new = shape.guard(new)
 
 local function plain(argv)
   local list = {}

@@ -41,7 +41,7 @@ local LEVELS, SHELLS = config.LEVELS, { "bash", "zsh" }
 local FIXED = {
   ["run --log-level"] = LEVELS, ["loglevel level"] = LEVELS,
   ["set name"] = limits.names(),
-  ["completion"] = SHELLS,
+  ["completion"] = SHELLS, ["new"] = { "handler" },
 }
 
 local IDS = 1000

@@ -10,6 +10,7 @@ Usage: linedancer COMMAND [ARGUMENTS]
   run       serve the listeners of a config, or of --listen and --handler
   check     find mistakes in configs and handlers without serving
   test      run the specs of handlers with busted
+  new       begin a handler, with its spec and a config
   version   print the version
   completion  for bash or zsh
   help      explain a command
@@ -68,6 +69,21 @@ Usage: linedancer test [BUSTED ARGUMENTS]
 Run specs with busted, with Linedancer's modules at hand. Without arguments, the specs under spec/.
 
 Example: linedancer test spec/handlers/tlv_spec.lua
+]]
+
+TEXTS.new = [[
+Usage: linedancer new handler NAME [--binary | --line | --proxy] [--directory DIR]
+
+Begin a handler: handlers/NAME.lua, its spec spec/NAME_spec.lua, NAME.conf.lua, which serves it at 127.0.0.1:7000, and
+.luarc.json for lua-language-server, unless there is one. All of it works as it is, and is there to be changed. When a
+file is there already, nothing is made.
+
+  --binary          frames that carry their type and their length (the default)
+  --line            commands, one a line
+  --proxy           passes connections on to another server
+  --directory DIR   where; made if need be. The default is the current directory
+
+Example: linedancer new handler tlv --binary && linedancer test
 ]]
 
 TEXTS.version = [[

@@ -47,7 +47,7 @@ function M.open(part, index)
   local address = part.listener.address
   local number, port = core.listen(terms(part, index))
   if not number then return nil, ("cannot listen on %s: %s"):format(address.text, port) end
-  part.number = number
+  part.number, part.port = number, port
   if core.role() == "alone" then
     log.info("listening", { address = bound(address, port), handler = part.definition.name })
   end

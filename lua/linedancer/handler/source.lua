@@ -21,6 +21,19 @@ function M.join(dir, name)
 end
 
 local recorded, served -- texts by path, or nil
+local scripts = {} -- of a host, by name
+
+-- How the path of a host's script begins: no file is called so.
+local SCRIPT = "host:"
+
+--- Have the handler, and the module, NAME be TEXT: true, or nil and a message.
+function M.add_script(name, text)
+  local path = SCRIPT .. name
+  if scripts[path] or package.preload[name] then return nil, ("there is a module '%s' already"):format(name) end
+  scripts[path] = text
+  package.preload[name] = function(...) return assert(M.compile(text, "=" .. name))(...) end
+  return true
+end
 
 --- The text of FILENAME on the disk, whatever is served, or nil and a message.
 function M.read_disk(filename)
@@ -35,6 +48,7 @@ end
 
 --- The text of FILENAME, or nil and a message. What has been recorded is not read again.
 function M.read(filename)
+  if scripts[filename] then return scripts[filename] end
   if not served then
     local text = recorded and recorded[filename]
     if text then return text end
@@ -164,6 +178,7 @@ function M.resolve(spec, base_dir, path, bundled)
   if type(spec) ~= "string" or spec == "" then
     shape.refuse("a handler is a module name or the path of a file, not %s", shape.describe(spec))
   end
+  if scripts[SCRIPT .. spec] then return SCRIPT .. spec end
   if spec:find("/", 1, true) or spec:find("%.lua$") then return resolve_path(spec, base_dir) end
   if ("." .. spec):gsub("%.[%w_%-]+", "") ~= "" then
     shape.refuse("'%s' is neither a module name (letters, digits, _ - and dots) nor a path with a slash", spec)
@@ -218,8 +233,9 @@ function M.run(filename, name, env, space)
   local text, message = M.read(filename)
   if not text then return false, message end
   local chunk
-  chunk, message = M.compile(text, "@" .. filename, space and space.env or env)
+  chunk, message = M.compile(text, (scripts[filename] and "=" or "@") .. filename, space and space.env or env)
   if not chunk then return false, message end
+  if scripts[filename] then return M.call(chunk, name) end
   local dir = root(filename, name)
   if not (space and space.private) then M.search { dir, M.directory(dir) } end
   if space then space:add(dir) end

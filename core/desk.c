@@ -1,0 +1,217 @@
+/* desk.c -- see desk.h. */
+#include "desk.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum job_stage { WAITING, BEGUN, DONE };
+
+static const double FOREVER = 1e9; /* seconds */
+
+struct job {
+    struct job *next;
+    ld_desk_fn fn;
+    void *ctx;
+    enum job_stage stage;
+    bool awaited; /* by its caller, on whose stack it is */
+};
+
+struct ld_desk {
+    struct ev_loop *loop;
+    ev_async wake;
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    struct job *first, *last;
+    unsigned count;
+    bool closed;
+};
+
+static void append(struct ld_desk *d, struct job *j)
+{
+    if (d->first)
+        d->last->next = j;
+    else
+        d->first = j;
+    d->last = j;
+    d->count++;
+    ev_async_send(d->loop, &d->wake);
+}
+
+static struct job *take(struct ld_desk *d)
+{
+    struct job *j = d->first;
+
+    if (j) {
+        d->first = j->next;
+        d->count--;
+        j->stage = BEGUN;
+    }
+    return j;
+}
+
+/* Locked, before and after. */
+static void perform(struct ld_desk *d, struct job *j)
+{
+    pthread_mutex_unlock(&d->lock);
+    j->fn(j->ctx);
+    pthread_mutex_lock(&d->lock);
+    if (!j->awaited) {
+        free(j);
+        return;
+    }
+    j->stage = DONE;
+    pthread_cond_broadcast(&d->done);
+}
+
+/* What is put meanwhile is for the next turn of the loop: work that leads to
+ * work must not keep it from its connections. */
+static void on_wake(struct ev_loop *loop, ev_async *w, int events)
+{
+    struct ld_desk *d = w->data;
+    unsigned count;
+
+    (void)events;
+    pthread_mutex_lock(&d->lock);
+    for (count = d->count; count > 0 && d->first; count--)
+        perform(d, take(d));
+    if (d->first && !d->closed)
+        ev_async_send(loop, &d->wake);
+    pthread_mutex_unlock(&d->lock);
+}
+
+struct ld_desk *ld_desk_new(struct ev_loop *loop)
+{
+    struct ld_desk *d = calloc(1, sizeof(*d));
+    pthread_condattr_t attr;
+
+    if (!d)
+        return NULL;
+    d->loop = loop;
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&d->done, &attr);
+    pthread_condattr_destroy(&attr);
+    ev_async_init(&d->wake, on_wake);
+    d->wake.data = d;
+    ev_async_start(loop, &d->wake);
+    ev_unref(loop);
+    return d;
+}
+
+enum ld_status ld_desk_put(struct ld_desk *d, ld_desk_fn fn, void *ctx)
+{
+    struct job *j = calloc(1, sizeof(*j));
+    enum ld_status st = LD_OK;
+
+    if (!j)
+        return LD_NOMEM;
+    j->fn = fn;
+    j->ctx = ctx;
+    pthread_mutex_lock(&d->lock);
+    if (d->closed)
+        st = LD_CLOSED;
+    else if (d->count >= LD_DESK_MAX)
+        st = LD_LIMIT;
+    else
+        append(d, j);
+    pthread_mutex_unlock(&d->lock);
+    if (st)
+        free(j);
+    return st;
+}
+
+static struct timespec after(double seconds)
+{
+    struct timespec t;
+    double whole = floor(fmin(seconds, FOREVER));
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += (time_t)whole;
+    t.tv_nsec += (long)((fmin(seconds, FOREVER) - whole) * 1e9);
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
+static void withdraw(struct ld_desk *d, const struct job *j)
+{
+    struct job *before = NULL, **at = &d->first;
+
+    while (*at != j) {
+        before = *at;
+        at = &before->next;
+    }
+    *at = j->next;
+    if (d->last == j)
+        d->last = before;
+    d->count--;
+}
+
+/* Locked, before and after.  The job is on the caller's stack: once begun, it
+ * is waited for. */
+static enum ld_status await(struct ld_desk *d, struct job *j, double seconds)
+{
+    struct timespec until = after(seconds > 0 ? seconds : 0);
+
+    append(d, j);
+    while (j->stage == WAITING)
+        if (pthread_cond_timedwait(&d->done, &d->lock, &until) == ETIMEDOUT &&
+            j->stage == WAITING) {
+            withdraw(d, j);
+            return LD_TIMEOUT;
+        }
+    while (j->stage != DONE)
+        pthread_cond_wait(&d->done, &d->lock);
+    return LD_OK;
+}
+
+enum ld_status ld_desk_call(struct ld_desk *d, ld_desk_fn fn, void *ctx,
+                            double seconds)
+{
+    struct job j = {.fn = fn, .ctx = ctx, .awaited = true};
+    enum ld_status st;
+
+    pthread_mutex_lock(&d->lock);
+    if (d->closed)
+        st = LD_CLOSED;
+    else if (d->count >= LD_DESK_MAX)
+        st = LD_LIMIT;
+    else
+        st = await(d, &j, seconds);
+    pthread_mutex_unlock(&d->lock);
+    return st;
+}
+
+void ld_desk_close(struct ld_desk *d)
+{
+    pthread_mutex_lock(&d->lock);
+    if (!d->closed) {
+        while (d->first)
+            perform(d, take(d));
+        d->closed = true;
+        ev_ref(d->loop);
+        ev_async_stop(d->loop, &d->wake);
+    }
+    pthread_mutex_unlock(&d->lock);
+}
+
+void ld_desk_free(struct ld_desk *d)
+{
+    if (!d)
+        return;
+    while (d->first) {
+        struct job *j = take(d);
+
+        if (!j->awaited)
+            free(j);
+    }
+    pthread_cond_destroy(&d->done);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+}
