@@ -3,7 +3,7 @@
 -- A message is a type, a length that counts itself, and a body; the first one has no type.
 --
 --   startup --> login <--> password       who it is, and what the server asks
---      |          '------> serve <--> message      one whose rest is still to come
+--      |          '------> serve <--> message      what the client says, one after another
 --      |                     '------> leave        the client has ended its side: what the server has yet to say
 --      '--> cancel, raw                            a CancelRequest; replication, which is passed on as it is
 --
@@ -97,19 +97,17 @@ function states.password(conn)
 end
 
 function states.serve(conn)
+  sessions.await_room(conn.session)
   local kind, size = conn:peek(HEADER)
   if not kind then return "leave" end
-  if size < 4 then conn:fail "a message is shorter than its length" end
-  local look = take[kind]
-  if look and look(conn, conn.session, size) then return "serve" end
-  if conn.unread <= size then return "message", size end
-  conn:relay(conn.up, size + 1)
-  if kind ~= TERMINATE then return "serve" end
+  return "message", kind, size
 end
 
-function states.message(conn, size)
-  conn:relay(conn.up, size + 1)
-  return "serve"
+function states.message(conn, kind, size)
+  if size < 4 then conn:fail "a message is shorter than its length" end
+  local look = take[kind]
+  if not (look and look(conn, conn.session, size)) then conn:relay(conn.up, size + 1) end
+  if kind ~= TERMINATE then return "serve" end
 end
 
 function states.leave(conn)
@@ -161,7 +159,7 @@ return {
     slow = 0, -- milliseconds: what takes less is not logged, unless it fails
     statement = 1000, -- bytes of a statement in the log, at most 30000
     idle = 86400, -- seconds without a statement
-    stall = 600, -- seconds until the next part of a message that has begun
+    stall = 600, -- seconds until the next part of a message that has begun; more than `delay`
     on_statement = function(user, database, ms, rows, sqlstate) end, -- luacheck: ignore 212
   },
   limits = { frame = 2 ^ 16, stall = 600 },

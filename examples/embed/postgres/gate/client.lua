@@ -19,44 +19,54 @@ local BAD_EXECUTE = frames.frame("E", "refused by the gateway\0\0\0\0\0")
 -- By type, a function of the connection, its session, and the length: true if the message need not be passed on.
 local on = {}
 
-local function substitute(conn, size, other)
-  conn:skip(size + 1)
-  conn.up:write(other)
+-- Pass on the first N of SIZE + 1 bytes, which are VIEW, and the rest.
+local function pass(conn, view, n, size)
+  conn.up:write(view)
+  if n <= size then conn:relay(conn.up, size + 1 - n) end
   return true
 end
 
 -- The server is not asked when nothing is under way.
-local function refuse(conn, session, size, text)
-  if not sessions.at_rest(session) or session.status ~= sessions.IDLE then
-    push(session, "query", text, 0, true)
-    return substitute(conn, size, BAD_QUERY)
-  end
-  conn:skip(size + 1)
+local function refuse(conn, session, view, n, size)
+  local idle = sessions.at_rest(session) and session.status == sessions.IDLE
+  local entry = push(session, "query", "", 0, true)
+  sessions.keep_text(entry, view)
+  conn:skip(size + 1 - n)
+  if not idle then return conn.up:write(BAD_QUERY) end
+  sessions.pop(session)
+  entry.code = sessions.REFUSED
+  sessions.finish(session, entry)
   conn:write(REFUSAL, READY)
-  local now = ld.now()
-  sessions.finish(session, { text = text, start = now, waited = 0, rows = 0, code = sessions.REFUSED })
+end
+
+--- Query
+function on.Q(conn, session, size)
+  local ok, waited = admit(session)
+  local n = math.min(size, conn.options.statement + 5) + 1
+  local view = conn:slice(n)
+  if not ok then
+    refuse(conn, session, view, n, size)
+    return true
+  end
+  local entry = push(session, "query", "", waited)
+  if entry then sessions.keep_text(entry, view) end
+  return pass(conn, view, n, size)
+end
+
+--- FunctionCall
+function on.F(conn, session, size)
+  local ok, waited = admit(session)
+  if ok then
+    push(session, "query", "(a function call)", waited)
+    return
+  end
+  refuse(conn, session, "12345(a function call)", 0, size)
   return true
 end
 
 -- The first bytes of a message's body.
 local function beginning(conn, size, most)
   return conn:peek(math.min(size, most + 4) + 1):sub(6)
-end
-
-local function begin_query(conn, session, size, text)
-  local ok, waited = admit(session)
-  if not ok then return refuse(conn, session, size, text) end
-  push(session, "query", text, waited)
-end
-
---- Query
-function on.Q(conn, session, size)
-  return begin_query(conn, session, size, beginning(conn, size, conn.options.statement + 1))
-end
-
---- FunctionCall
-function on.F(conn, session, size)
-  return begin_query(conn, session, size, "(a function call)")
 end
 
 --- Parse
@@ -79,10 +89,13 @@ end
 function on.E(conn, session, size)
   local _, _, portal = conn:peek(NAMED)
   local ok, waited = admit(session)
-  if waited > 0 then session.since = nil end
+  if waited > 0 then session.since = false end
   push(session, "execute", session.portals[portal] or "?", waited, not ok)
-  session.since = nil
-  return not ok and substitute(conn, size, BAD_EXECUTE)
+  session.since = false
+  if ok then return end
+  conn:skip(size + 1)
+  conn.up:write(BAD_EXECUTE)
+  return true
 end
 
 --- Close
@@ -94,12 +107,12 @@ end
 --- Sync
 function on.S(_, session)
   if session.copying then return end -- the server ignores it
-  session.failed, session.since = nil, nil
+  session.failed, session.since = false, nil
   push(session, "sync", "", 0)
 end
 
 --- CopyDone, CopyFail
-function on.c(_, session) session.copying = nil end
+function on.c(_, session) session.copying = false end
 on.f = on.c
 
 local M = { REFUSAL = REFUSAL, take = {} }

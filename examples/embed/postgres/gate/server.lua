@@ -29,14 +29,16 @@ end
 --- PortalSuspended, EmptyQueryResponse
 on.s, on.I = executed, executed
 
--- The number that TEXT, of SIZE + 1 bytes with a zero behind it, ends with: a tag such as INSERT 0 12.
-local function rows_of(text, size)
-  local rows, unit = 0, 1
-  for i = size, 6, -1 do
-    local digit = text:byte(i) - 48
-    if digit < 0 or digit > 9 then break end
-    rows, unit = rows + digit * unit, unit * 10
-  end
+local KNOWN_MAX = 1000
+local known, known_count = {}, 0 -- rows by message: to look one up is cheaper than to read it
+
+-- How many rows TEXT, a CommandComplete, tells of: its tag may end with a number, as INSERT 0 12.
+local function rows_of(text)
+  local rows = known[text]
+  if rows then return rows end
+  if known_count == KNOWN_MAX then known, known_count = {}, 0 end
+  rows = tonumber(text:match "(%d+)%z$") or 0
+  known[text], known_count = rows, known_count + 1
   return rows
 end
 
@@ -44,17 +46,20 @@ end
 function on.C(conn, session, size, up)
   local text, head = up:expect(size + 1), head_of(session)
   conn:write(text)
-  if head then head.rows = head.rows + rows_of(text, size) end
+  if head then head.rows = head.rows + rows_of(text) end
   executed(conn, session)
   return true
 end
 
+local function is_sync(entry) return entry.kind == "sync" end
+
+-- The server skips what is left of a batch that has failed.
 local function failed(session, head, code)
-  session.copying, session.since = nil, nil
+  session.copying, session.since = false, nil
   head.code = code
   if head.kind == "query" then return end -- until ReadyForQuery
   finish(session, head)
-  if head.kind ~= "none" then sessions.skip_batch(session) end
+  session.failed = head.kind ~= "none" and not sessions.find(session, is_sync)
 end
 
 --- ErrorResponse
@@ -70,18 +75,17 @@ function on.E(conn, session, size, up)
   return true
 end
 
+local function ends(entry) return entry.kind == "query" or entry.kind == "sync" end
+
 --- ReadyForQuery
 function on.Z(conn, session, size, up)
-  local text = up:expect(size + 1)
-  local head
-  repeat
-    head = head_of(session)
-    if head then pop(session) end
-  until not head or head.kind == "query" or head.kind == "sync"
+  local text, head = up:expect(size + 1), head_of(session)
   session.status = text:byte(6)
-  if head and head.kind == "query" then finish(session, head) end
   conn:write(text)
-  M.leave_if_draining(conn)
+  if head and not ends(head) then head = sessions.find(session, ends) end
+  if head then pop(session) end
+  if head and head.kind == "query" then finish(session, head) end
+  if session.draining then M.leave_if_draining(conn) end
   return true
 end
 
@@ -94,7 +98,7 @@ for letter, fn in pairs(on) do take[letter:byte()] = fn end
 --- While the gateway drains, a client leaves when it is between two transactions.
 function M.leave_if_draining(conn)
   local session = conn.session
-  if session.draining and session.status == IDLE and sessions.at_rest(session) then
+  if session.status == IDLE and sessions.at_rest(session) then
     frames.dismiss(conn, "57P01", "the gateway is being shut down", "drain")
   end
 end

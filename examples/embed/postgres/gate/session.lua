@@ -1,7 +1,8 @@
 --- gate.session: what the server has yet to answer to a client, how long it takes, and what is said of it in the log.
 --
 -- A session's queue holds entries from `first` to `last`: { kind, text, start, waited, rows, refused, code }. Kinds are
--- query, which ends with ReadyForQuery; parse; execute; and sync, which ends a batch of the two.
+-- query, which ends with ReadyForQuery; parse; execute; and sync, which ends a batch of the two. The text is a string or,
+-- of a query, which is seldom said twice, a buffer: to make a string of each would cost more than all else here.
 local ld = require "linedancer"
 
 local M = {}
@@ -25,6 +26,7 @@ function M.new(conn)
     id = conn.id, options = conn.options, user = conn.user, database = conn.database,
     bucket = bucket_of(conn.user, conn.options), queue = {}, first = 1, last = 0, texts = {}, portals = {}, names = 0,
     status = IDLE, done = ld.now(),
+    spare = false, since = false, failed = false, copying = false, held = false, draining = false,
   }
 end
 
@@ -46,14 +48,26 @@ function M.admit(session)
   return true, wait
 end
 
---- The server is about to be told something that it answers. Waits while too much is unanswered.
+--- An entry for what the server is about to be told, and answers; the table and buffer of a former one are used again.
+-- What is sent after a failure, up to the next sync, is not answered: nil.
 function M.push(session, kind, text, waited, refused)
-  if session.failed then return end -- the server skips everything up to the next sync
-  local last = session.last + 1
-  session.last = last
-  session.queue[last] = {
-    kind = kind, text = text, start = session.since or ld.now(), waited = waited, rows = 0, refused = refused,
-  }
+  if session.failed then return nil end
+  local last, entry = session.last + 1, session.spare or { buffer = ld.buffer() }
+  session.last, session.queue[last], session.spare = last, entry, false
+  entry.kind, entry.text, entry.start, entry.waited = kind, text, session.since or ld.now(), waited
+  entry.rows, entry.refused, entry.code = 0, refused or false, false
+  return entry
+end
+
+--- The entry's text is what VIEW, bytes of a message, has behind its header.
+function M.keep_text(entry, view)
+  entry.text = entry.buffer
+  entry.buffer:clear()
+  entry.buffer:put(view, 6)
+end
+
+--- Wait while too much is unanswered.
+function M.await_room(session)
   while session.last - session.first >= QUEUE_MAX do
     session.held = true
     ld.receive()
@@ -65,24 +79,24 @@ function M.head(session)
   return session.queue[session.first]
 end
 
---- It has been answered.
+--- It has been answered; it may be looked at until the next push.
 function M.pop(session)
-  local first = session.first
-  session.queue[first] = nil
-  session.first = first + 1
+  local first, queue = session.first, session.queue
+  session.spare, queue[first], session.first = queue[first], nil, first + 1
+  if first == session.last then session.first, session.last = 1, 0 end
   if session.held and session.last - first < QUEUE_MAX / 2 then
-    session.held = nil
+    session.held = false
     ld.send(session.id, "room")
   end
 end
 
---- The server skips what is left of a batch that has failed.
-function M.skip_batch(session)
+--- The oldest entry that FN finds good, those before it being dropped; nil when there is none.
+function M.find(session, fn)
   while session.first <= session.last do
-    if M.head(session).kind == "sync" then return end
+    local head = M.head(session)
+    if fn(head) then return head end
     M.pop(session)
   end
-  session.failed = true
 end
 
 --- The server has begun to take a copy's data. It ignores syncs until that ends.
@@ -120,7 +134,7 @@ end
 
 -- TEXT as it may be logged: up to the zero that ends it, cut between characters, and without passwords.
 local function presentable(text, most)
-  text = text:match "^%Z*"
+  text = tostring(text):match "^%Z*"
   if text:lower():find("password", 1, true) then return (text:match "^%s*%a+%s+%a+" or "") .. " (a password)" end
   if #text <= most then return text end
   return (text:sub(1, most):gsub("[\192-\255][\128-\191]*$", "")) .. "..."
@@ -131,12 +145,12 @@ function M.finish(session, entry)
   local options, now = session.options, ld.now()
   local ms = (now - math.max(entry.start, session.done)) * 1000
   session.done = now
-  options.on_statement(session.user, session.database, ms, entry.rows, entry.code)
+  options.on_statement(session.user, session.database, ms, entry.rows, entry.code or nil)
   if not entry.code and ms < options.slow then return end
   ld.log.info("statement", {
     conn = session.id, user = session.user, database = session.database,
     statement = presentable(entry.text, options.statement), ms = ("%.3f"):format(ms), rows = entry.rows,
-    sqlstate = entry.code, waited = entry.waited > 0 and ("%.3f"):format(entry.waited * 1000) or nil,
+    sqlstate = entry.code or nil, waited = entry.waited > 0 and ("%.3f"):format(entry.waited * 1000) or nil,
   })
 end
 
