@@ -12,7 +12,10 @@ install(FILES $<TARGET_FILE:ld_module> RENAME linedancer.so
 install(FILES core/linedancer.h TYPE INCLUDE OPTIONAL)
 install(DIRECTORY handlers examples DESTINATION ${data}
     FILES_MATCHING PATTERN "*" PATTERN ".*" EXCLUDE)
-install(FILES README.md ARCHITECTURE.md CHANGES.md LICENSE TYPE DOC OPTIONAL)
+# What lua-language-server reads of the API.
+install(DIRECTORY library DESTINATION ${data})
+install(FILES README.md HANDLERS.md ARCHITECTURE.md CHANGES.md
+    LICENSE TYPE DOC OPTIONAL)
 
 # The prefix is known for certain only when installing.
 set(seccomp_pc "")

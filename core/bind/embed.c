@@ -106,8 +106,8 @@ static void on_system_error(const char *what)
     if (!runs->broken)
         ld_log(&runs->log, LD_FAULT, "the loop failed",
                "call=\"%s\" error=\"%s\"", what, strerror(errno));
-    runs->broken = true;
-    ev_break(runs->loop, EVBREAK_ONE);
+    runs->broken = true; /* which the next event of the loop finds */
+    ev_feed_event(runs->loop, &runs->drain, EV_CUSTOM);
 }
 
 /* The loop's descriptor may have been closed by the host; the loop is ours, and

@@ -150,6 +150,10 @@ static void on_drain_tick(struct ev_loop *loop, ev_timer *t, int events)
     double left = g->deadline - ev_now(loop);
 
     (void)events;
+    if (g->broken) {
+        ev_break(loop, EVBREAK_ONE);
+        return;
+    }
     if (g->vm->accepted > 0 && left > -1)
         call_drain(g, left > 0 ? left : 0);
     ld_pool_settle(g->worker->pool);

@@ -21,34 +21,37 @@ static bool find_own_directory(char dir[PATH_MAX])
 
     if (!dladdr((void *)ld_version, &info) || !info.dli_fname)
         return false;
-    if (!realpath(info.dli_fname, dir) && !realpath("/proc/self/exe", dir))
-        return false;
+    /* A program is named as it was called. */
+    if (!strchr(info.dli_fname, '/') || !realpath(info.dli_fname, dir))
+        if (!realpath("/proc/self/exe", dir))
+            return false;
     slash = strrchr(dir, '/');
     if (slash)
         *slash = 0;
     return slash != NULL;
 }
 
-/* core.handlers() -> the directory of the bundled handlers: in the prefix where
- * the library is, else in the source tree around it, else where the prefix was
- * meant to be. */
-static int l_handlers(lua_State *L)
+/* core.data() -> the directory that holds the bundled handlers: of the prefix
+ * where this code is, else the source tree around it, else of the prefix where
+ * it was meant to be. */
+static int l_data(lua_State *L)
 {
     static const char *const places[] = {
         "../share/linedancer", "../../share/linedancer",
         "../../../../share/linedancer", "..", "../.."};
-    char dir[PATH_MAX], probe[PATH_MAX + 64];
+    char dir[PATH_MAX], path[PATH_MAX + 64], found[PATH_MAX];
 
     if (find_own_directory(dir))
         for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-            snprintf(probe, sizeof(probe), "%s/%s/handlers/echo.lua", dir,
+            snprintf(path, sizeof(path), "%s/%s/handlers/echo.lua", dir,
                      places[i]);
-            if (access(probe, R_OK) == 0) {
-                lua_pushfstring(L, "%s/%s/handlers", dir, places[i]);
-                return 1;
-            }
+            if (access(path, R_OK) < 0)
+                continue;
+            snprintf(path, sizeof(path), "%s/%s", dir, places[i]);
+            lua_pushstring(L, realpath(path, found) ? found : path);
+            return 1;
         }
-    lua_pushliteral(L, LD_DATADIR "/handlers");
+    lua_pushliteral(L, LD_DATADIR);
     return 1;
 }
 
@@ -118,8 +121,8 @@ static int l_take_loop(lua_State *L)
     return 1;
 }
 
-/* For a plain luajit, which finds this as linedancer.so: the modules inside, and
- * the first of them. */
+/* For a plain luajit, which finds this as linedancer.so: the modules inside,
+ * and the first of them. */
 LD_PUBLIC int luaopen_linedancer(lua_State *L)
 {
     ld_gateway_preload_modules(L);
@@ -131,7 +134,7 @@ LD_PUBLIC int luaopen_linedancer(lua_State *L)
     return 1;
 }
 
-static const luaL_Reg embed[] = {{"handlers", l_handlers},
+static const luaL_Reg embed[] = {{"data", l_data},
                                  {"take_loop", l_take_loop},
                                  {"hear", ld_embed_hear},
                                  {NULL, NULL}};

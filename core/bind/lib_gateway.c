@@ -160,23 +160,12 @@ static int l_join(lua_State *L)
     return 0;
 }
 
-/* core.executable() -> the path of the program */
-static int l_executable(lua_State *L)
-{
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
-
-    lua_pushlstring(L, path, n > 0 ? (size_t)n : 0);
-    return 1;
-}
-
 static const luaL_Reg gateway[] = {
 
     {"run", l_run},
     {"heed", l_heed},
     {"extend_turn", l_extend_turn},
     {"stop", l_stop},
-    {"executable", l_executable},
     {"role", l_role},
     {"propose", l_propose},
     {"plan", l_plan},

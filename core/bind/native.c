@@ -103,10 +103,10 @@ static int copy_states(struct ld_native *n, const struct ld_handler *h)
         int code;
 
         memcpy(&st, at, sizeof(st));
+        n->state_count++; /* also of one that was copied in part */
         code = copy_state(&n->states[i], &st, n->name);
         if (code)
             return code;
-        n->state_count++;
         for (size_t k = 0; k < i; k++)
             if (strcmp(n->states[k].name, st.name) == 0)
                 return ld_refuse(LD_ERR_ARGUMENT,

@@ -27,6 +27,22 @@ ffi.cdef [[
 ]]
 local Slice, Buffer = ffi.typeof "struct ld_slice", ffi.typeof "struct ld_buffer"
 
+--- Bytes in C memory: slices, buffers and blobs. #bytes is their number, and tostring(bytes) a string of them.
+---@class linedancer.Bytes
+---@operator len: integer
+
+--- Bytes of a connection's input, borrowed: valid until its next read or the coroutine's next wait.
+---@class linedancer.Slice: linedancer.Bytes
+
+--- C memory that grows, until it is sealed: by keep(), by being written, published or sent. Then it is a blob.
+---@class linedancer.Buffer: linedancer.Bytes
+
+--- A buffer that is sealed.
+---@alias linedancer.Blob linedancer.Buffer
+
+--- What is taken wherever bytes are.
+---@alias linedancer.Data string|linedancer.Bytes
+
 local formats -- linedancer.format, which requires this module
 local guard -- what values go through that are packed, or nil
 
@@ -56,6 +72,10 @@ local function readers(locate)
   local methods = {}
 
   --- Byte I (default 1) as a number, or nil when there is none.
+  ---@function bytes:byte
+  ---@param i? integer position, negative from the end
+  ---@return integer? byte 0 to 255
+  ---@raise stale
   function methods:byte(i)
     i = i or 1
     local len = locate(self)
@@ -65,6 +85,10 @@ local function readers(locate)
   end
 
   --- The big-endian u32 that starts at I (default 1). Raises `range` when it does not fit.
+  ---@function bytes:u32be
+  ---@param i? integer position, negative from the end
+  ---@return integer number
+  ---@raise range, stale
   function methods:u32be(i)
     i = i or 1
     local len = locate(self)
@@ -75,18 +99,32 @@ local function readers(locate)
   end
 
   --- Bytes I to J as a Lua string, like string.sub.
+  ---@function bytes:sub
+  ---@param i? integer the first (1)
+  ---@param j? integer the last (-1)
+  ---@return string text
+  ---@raise stale
   function methods:sub(i, j)
     local off, len = range(locate(self), i, j)
     return ffi_string(R.frame + off, len)
   end
 
   --- Are the bytes those of OTHER, a string, slice or buffer?
+  ---@function bytes:eq
+  ---@param other any what they are compared with
+  ---@return boolean equal
+  ---@raise stale
   function methods:eq(other)
     if type(other) ~= "string" and not M.is(other) then return false end
     return #self == #other and tostring(self) == tostring(other)
   end
 
   --- Decode FORMAT at POS (default 1): values, then the position after them.
+  ---@function bytes:unpack
+  ---@param format linedancer.FormatLike the frame
+  ---@param pos? integer where it begins
+  ---@return any ... its values, and the position behind it
+  ---@raise truncated, mismatch, range, varint, limit, stale
   function methods:unpack(format, pos)
     formats = formats or require "linedancer.format"
     return formats.of(format):unpack(tostring(self), pos)
@@ -153,6 +191,9 @@ end
 local slice_methods = readers(locate_slice)
 
 --- A blob with a copy of the bytes, valid for as long as it is referenced.
+---@function slice:keep
+---@return linedancer.Blob blob
+---@raise stale
 function slice_methods:keep()
   local st = slice_arg(W, 0, self.conn, self.view, self.off, self.len)
   if st ~= 0 then fail(st) end
@@ -172,6 +213,8 @@ ffi.metatype(Slice, {
 local buffer_methods = readers(locate_buffer)
 
 --- The blob itself; a buffer is sealed by it.
+---@function buffer:keep
+---@return linedancer.Blob blob
 function buffer_methods:keep()
   buffer_seal(W, self.handle)
   return self
@@ -180,6 +223,8 @@ end
 --- Empty the buffer for new bytes, also one that is sealed. What was written, published or put elsewhere stays as it
 -- was; whoever was sent the buffer itself as a message finds it changed. To use one buffer again and again costs less
 -- than many. Returns the buffer.
+---@function buffer:clear
+---@return linedancer.Buffer buffer
 function buffer_methods:clear()
   buffer_clear(W, self.handle)
   return self
@@ -187,6 +232,12 @@ end
 
 --- Append bytes I to J (default all) of X: a string, slice, buffer or blob. Larger pieces are shared, not copied.
 -- Raises `limit` above the buffer's maximum, `busy` once it is sealed. Returns the buffer.
+---@function buffer:put
+---@param x linedancer.Data|number what is appended; a number in decimal
+---@param i? integer the first byte (1)
+---@param j? integer the last byte (-1)
+---@return linedancer.Buffer buffer
+---@raise limit, busy, stale
 function buffer_methods:put(x, i, j)
   local st
   if type(x) == "number" then x = tostring(x) end
@@ -211,6 +262,11 @@ function buffer_methods:put(x, i, j)
 end
 
 --- Append values encoded by FORMAT. Raises as put() does, and for values that do not fit. Returns the buffer.
+---@function buffer:pack
+---@param format linedancer.FormatLike the frame
+---@param ... any its values
+---@return linedancer.Buffer buffer
+---@raise range, limit, mismatch, busy, stale
 function buffer_methods:pack(format, ...)
   formats = formats or require "linedancer.format"
   if guard then formats.of(format):pack_into(self, guard(...)) else formats.of(format):pack_into(self, ...) end
@@ -265,5 +321,8 @@ function M.is_buffer(x)
 end
 
 M.Slice, M.Buffer = Slice, Buffer
+
+-- What has no table that lists it: for tests.
+M.methods = { slice = slice_methods, buffer = buffer_methods }
 
 return M

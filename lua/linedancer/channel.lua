@@ -54,6 +54,42 @@ local function check_keys(opts, known)
   end
 end
 
+--- Options of ld.channel().
+---@class linedancer.ChannelOptions
+---@field bytes? integer that its log keeps at most (4 MB, up to 1 GB)
+---@field items? integer blobs that its log keeps at most (10,000, up to 2^24)
+---@field merge? number seconds that blobs wait to be sent together (0, up to 60)
+---@field places? "any"|"marks" where newcomers may begin ("any")
+
+--- Options of conn:follow().
+---@class linedancer.FollowOptions
+---@field lag? number bytes that it may be behind (any)
+---@field policy? "skip"|"drop"|"close" what happens when it is more, or falls off the log ("skip")
+---@field add? boolean follow it besides what is followed already
+
+--- Where a follower is.
+---@class linedancer.Place
+---@field channel string name of the channel
+---@field behind integer bytes that are still to be sent
+---@field sent integer bytes that were
+---@field skipped integer times that it lost its place
+---@field lost integer blobs that it missed so
+---@field waiting boolean whether it waits for a mark
+
+--- What channel:stats() returns, of this worker.
+---@class linedancer.ChannelStats
+---@field items integer blobs in the log
+---@field bytes integer in the log
+---@field followers integer connections
+---@field published integer blobs, ever
+---@field skipped integer times that followers lost their places
+---@field dropped integer times that followers dropped blobs
+---@field closed integer followers that were closed
+---@field lost integer blobs that followers passed over
+---@field tail integer number of the oldest blob
+---@field head integer number of the next blob
+---@field home? integer worker where the channel has its home
+
 local function set_limits(channel, opts)
   check_keys(opts, { "bytes", "items", "merge", "places" })
   local limits = channel.limits
@@ -71,6 +107,10 @@ end
 -- at most, merge (0): seconds that blobs wait to be sent together; places: "any", or "marks": nobody begins but at a
 -- mark, and who finds none, or loses its place, waits for the next one. The options last given in the worker where the
 -- channel has its home hold; elsewhere they are for when it moves there.
+---@function ld.channel
+---@param name string 1 to 240 bytes
+---@param opts? linedancer.ChannelOptions what its log keeps
+---@return linedancer.Channel channel
 function M.get(name, opts)
   if type(name) ~= "string" or #name < 1 or #name > NAME_MAX then
     error(("a channel's name has 1 to %d bytes"):format(NAME_MAX), 2)
@@ -104,6 +144,12 @@ end
 --- Append DATA (a string, slice, buffer or blob) as one blob; with MARK, newcomers start there. Empty data with MARK
 -- sets one on what comes next. True; or nil and "full" when it has to go to another worker whose queue is full. Raises
 -- `limit` when the log could not hold it, or it has more than 8 MB.
+---@function channel:publish
+---@param data linedancer.Data|number one blob, of at most 8 MB
+---@param mark? boolean newcomers may begin here
+---@return true? ok
+---@return string? why "full"
+---@raise limit
 function Channel:publish(data, mark)
   registry.touch(self)
   data = sized(data)
@@ -126,6 +172,9 @@ end
 
 --- What newcomers are sent first: all the values together, each a string, slice, buffer or blob; none for no preamble.
 -- Who follows already gets it only when it skips past this change, or has got nothing yet.
+---@function channel:preamble
+---@param ... linedancer.Data|number its parts
+---@raise limit
 function Channel:preamble(...)
   local count, parts = select("#", ...), {}
   if count > PREAMBLE_VALUES then error("too many values: use a buffer", 2) end
@@ -144,6 +193,7 @@ end
 
 --- End what was published: followers get what they have not read yet and a message { closed = name }, and stay for who
 -- publishes next. The preamble and the marks are gone.
+---@function channel:close
 function Channel:close()
   registry.touch(self)
   if spread then return spread.close(self) end
@@ -152,6 +202,8 @@ function Channel:close()
 end
 
 --- What the log of this worker has from its newest mark on, oldest first: an array of { a string, is it a mark }.
+---@function channel:recent
+---@return table[] entries
 function Channel:recent()
   local list, _, head, first = {}, self.log:range()
   for i = first, head - 1 do list[#list + 1] = { self.log:entry(i) } end
@@ -160,6 +212,8 @@ end
 
 --- Numbers of the channel in this worker: items, bytes in its log; tail, head: numbers of its oldest and its next blob;
 -- followers, published; how often followers skipped, dropped blobs, were closed; lost: blobs that they passed over so.
+---@function channel:stats
+---@return linedancer.ChannelStats stats
 function Channel:stats()
   local stats = self.log:stats()
   stats.home = spread and self.home or nil
@@ -203,6 +257,11 @@ end
 -- behind (any number that the log holds); policy, when it is more or falls off the log: "skip" (to the newest mark, or
 -- the end; the default), "drop" (what is over its lag), "close" (the connection, with the reason "lag"). Following the
 -- same channel again only sets these. Nothing happens when CONN has ended. Returns the channel.
+---@function conn:follow
+---@param channel linedancer.Channel|string it, or its name
+---@param opts? linedancer.FollowOptions how
+---@return linedancer.Channel channel
+---@raise limit
 function M.follow(conn, channel, opts)
   if getmetatable(channel) ~= Channel then channel = M.get(channel) end
   opts = opts or {}
@@ -224,6 +283,8 @@ function M.follow(conn, channel, opts)
 end
 
 --- Have CONN follow CHANNEL no more, or, without one, nothing. A blob that it was sent in part still goes out whole.
+---@function conn:unfollow
+---@param channel? linedancer.Channel which one
 function M.unfollow(conn, channel)
   for _, known in ipairs { unpack(following[conn] or {}) } do
     if not channel or known == channel then
@@ -237,6 +298,9 @@ end
 -- bytes that it has still to be sent, sent = bytes of it that were, skipped = times that it lost its place, lost =
 -- blobs that it missed so, waiting = true while it waits for a mark }. Nil when it does not follow it. What was sent
 -- may still be in conn.unsent.
+---@function conn:following
+---@param channel? linedancer.Channel which one
+---@return linedancer.Place? place
 function M.following(conn, channel)
   channel = channel or following[conn] and following[conn][1]
   local place = channel and channel.log:place(conn[1])

@@ -1,4 +1,10 @@
 --- linedancer.class: the metatables of connections and tasks, one for each machine.
+
+---@class linedancer.Conn
+---@field options table of the handler, as the config gives them; the same table for all connections of a listener
+---@field version integer which version of the code it runs, 1 for the first
+---@field handler string name of the handler
+
 local M = {}
 
 --- The metatable of MACHINE's instances, which have METHODS, FACTS (functions, called when asked for) and fields of the

@@ -8,7 +8,7 @@
 --   remote(path, none, say, fn) -> exit code: see linedancer.control.client
 --   lines(prompt) -> an iterator over lines of standard input
 --   test(argv) -> exit code
---   library() -> where the annotations for editors are
+--   library: the directory of the annotations for editors
 --
 -- Exit codes: 0 done, 1 refused, 2 usage, 3 no gateway.
 local arguments = require "linedancer.cli.arguments"
@@ -214,7 +214,7 @@ function commands.new(argv, host)
   if not asked then return usage(host, "new", message) end
   local scaffold = require "linedancer.scaffold"
   local names
-  names, message = scaffold.make(asked, host.library())
+  names, message = scaffold.make(asked, host.library)
   if not names then return refused(host, message) end
   host.out(scaffold.report(asked, names))
   return DONE

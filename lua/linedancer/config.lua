@@ -20,6 +20,51 @@ local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 local suggest = require "linedancer.suggest"
 
+--- What a config file returns.
+---@class linedancer.Config
+---@field listen linedancer.Listener[] what is served
+---@field workers? integer processes, up to 256 (one per processor); 0: everything in one process
+---@field limits? linedancer.Limits of a worker and its connections
+---@field control? string path of a socket, for `linedancer status` and others
+---@field path? string[] directories in which handlers and modules are looked for
+---@field log? { level: "debug"|"info"|"warn"|"error" } what is logged ("info")
+---@field drain? number seconds that a gateway that stops gives its connections (30)
+---@field watch? boolean reload when a file changes (false); not with workers = 0
+---@field retire? number seconds after a reload when connections on older code end (never)
+---@field user? string who runs handlers (who started it)
+---@field group? string of user
+---@field no_new_privs? boolean programs that a handler executes get no more rights than it has (true)
+---@field seccomp? boolean handlers cannot execute programs, nor do what else no gateway needs (false)
+
+--- One address that is listened on.
+---@class linedancer.Listener
+---@field [1] string address: "127.0.0.1:7000", ":7000", "[::1]:7000" or "unix:/path"
+---@field handler string|linedancer.Handler name of a module, path of a file, or a handler itself
+---@field name? string by which others know it (the address)
+---@field options? table of the handler
+---@field limits? linedancer.HandlerLimits before those of the config
+---@field max_connections? integer at a time
+---@field backlog? integer connections that wait to be accepted
+---@field tls? linedancer.ListenerTls over TLS
+---@field proxy_protocol? linedancer.ListenerProxy behind proxies
+---@field sandbox? boolean|{ connect: boolean } for a handler that somebody else wrote; whether it may connect (false)
+
+--- Limits of a worker, and of each of its connections.
+---@class linedancer.Limits: linedancer.HandlerLimits
+---@field turn? number seconds that Lua may compute without waiting (0.1); 0: any
+---@field connections? integer of all workers together (10,000)
+---@field heartbeat? number seconds in which a worker answers (10)
+---@field memory? integer bytes of a worker (2 GB); 0: any
+---@field per_source? linedancer.PerSource of each source of clients
+
+--- Limits of each source of clients: an address, or a network.
+---@class linedancer.PerSource
+---@field connections? integer at a time
+---@field rate? number new connections a second
+---@field bytes? number bytes a second
+---@field v4? integer bits of an IPv4 address that make a source
+---@field v6? integer bits of an IPv6 address that make a source
+
 local M = {}
 
 local refuse, typed, at = shape.refuse, shape.typed, shape.at
@@ -65,10 +110,10 @@ local function array(value, path, example)
   return value
 end
 
--- A handler that is in no file: the table itself, or one of the host's in C. Returns what makes its definition.
+-- A handler that is in no file, the table or function itself, or one of the host's in C: what makes its definition.
 local function definition_of(spec, path)
   if type(spec) == "string" then return native.find(spec) end
-  if type(spec) ~= "table" then return nil end
+  if type(spec) ~= "table" and type(spec) ~= "function" then return nil end
   local definition, message = handler.define(spec, path)
   if not definition then refuse("%s", message) end
   definition.file = path
@@ -85,6 +130,20 @@ local function resolve(spec, path, context)
   return file
 end
 
+-- What ENTRY, a listener at PATH, says of its handler.
+local function handler_of(entry, path, context)
+  local spec, where = entry.handler, at(path, "handler")
+  local definition = definition_of(spec, where)
+  if definition then
+    if entry.sandbox then refuse("%s: only a handler in a file can be sandboxed", path) end
+    local name = type(spec) == "string" and spec or where
+    return { handler = name, module = name, file = name, definition = definition }
+  end
+  local file = resolve(spec, where, context)
+  local by_path = spec:find("/", 1, true) or spec:find("%.lua$")
+  return { handler = spec, module = by_path and source.module_name(file) or spec, file = file }
+end
+
 local function listener(entry, path, context)
   typed(entry, "table", path)
   shape.known_keys(entry, LISTEN_KEYS, path)
@@ -92,22 +151,13 @@ local function listener(entry, path, context)
   local where, message = address.parse(entry[1], context.base_dir)
   if not where then refuse("%s: %s", at(path, 1), message) end
   local tls = entry.tls and require("linedancer.tls").check(entry.tls, at(path, "tls"), context.base_dir) or nil
-  local spec, file, by_path = entry.handler, nil, nil
-  local definition = definition_of(spec, at(path, "handler"))
-  if definition and entry.sandbox then refuse("%s: only a handler in a file can be sandboxed", path) end
-  if definition then
-    file = type(spec) == "string" and spec or at(path, "handler")
-    spec = file
-  else
-    file = resolve(spec, at(path, "handler"), context)
-    by_path = spec:find("/", 1, true) or spec:find("%.lua$")
-  end
+  local found = handler_of(entry, path, context)
   return {
     address = where,
-    handler = spec,
-    definition = definition,
-    module = by_path and source.module_name(file) or spec,
-    file = file,
+    handler = found.handler,
+    definition = found.definition,
+    module = found.module,
+    file = found.file,
     name = entry.name and typed(entry.name, "string", at(path, "name")) or where.text,
     options = shape.copy(typed(entry.options or {}, "table", at(path, "options"))),
     limits = shape.limits(entry.limits or {}, handler.LIMITS, at(path, "limits")),

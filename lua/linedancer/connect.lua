@@ -18,6 +18,16 @@ local core = api.core
 
 local TIMEOUT = 10 -- seconds
 local OPTIONS = { timeout = true, bind = true, source = true, pool = true, tls = true, proxy = true }
+
+--- Options of ld.connect().
+---@class linedancer.ConnectOptions
+---@field timeout? number seconds for everything (10)
+---@field bind? string network interface to use
+---@field source? string local address, or address:port, to come from
+---@field tls? boolean|linedancer.TlsOptions over TLS
+---@field proxy? { of: linedancer.Conn, version?: 1|2 } whom it is for, said by the PROXY protocol; not with pool
+---@field pool? boolean|{ size?: integer, idle?: number } idle ones kept for an address (16), for how many seconds (60)
+
 local LIMITS = { frame = 2 ^ 20, output = 2 ^ 20, linger = 5, mailbox = 0 }
 
 local M = {}
@@ -119,13 +129,19 @@ local function dial(self, target, machine)
   return conn
 end
 
---- Connect to ADDRESS, "host:port", "[::1]:80" or "unix:/path", and return the connection; or nil and an error object:
+--- Connect to TEXT, "host:port", "[::1]:80" or "unix:/path", and return the connection; or nil and an error object:
 -- dns, refused, unreachable, reset, timeout, tls, limit (no descriptor or port is free, or thousands are being made),
 -- error.
 -- OPTS: timeout = seconds for everything (10); bind = the network interface to use; source = the local address, or
 -- address:port, to come from; tls = true or as of linedancer.tls.client; proxy = { of = conn, version = 1 or 2 } to
 -- say first, by the PROXY protocol, whom it is for; pool = true or { size = 16, idle = 60 } to take a connection that
 -- conn:release() gave back, if there is one (conn.reused), and to be able to. Waits; raises `hook` where nothing may.
+---@function ld.connect
+---@async
+---@param text string the address
+---@param opts? linedancer.ConnectOptions how
+---@return linedancer.Conn? conn
+---@return linedancer.Error? err
 function M.connect(text, opts)
   local self = park.waiting()
   local plan, message = plan_of(opts or {})

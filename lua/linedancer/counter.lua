@@ -4,9 +4,17 @@ local M = {}
 local Counter = {}
 Counter.__index = Counter
 
+--- A named number that only grows.
+---@class linedancer.Counter
+---@field name string by which it is known
+---@field value number how much it is
+
 local known = {}
 
 --- Add N (default 1), which is not negative, and return the new value.
+---@function counter:add
+---@param n? number by how much (1)
+---@return number value
 function Counter:add(n)
   n = n or 1
   if type(n) ~= "number" or n ~= n or n < 0 then error("a counter only grows, so not by " .. tostring(n), 2) end
@@ -15,6 +23,9 @@ function Counter:add(n)
 end
 
 --- The counter called NAME, zero when it is new.
+---@function ld.counter
+---@param name string what it is called
+---@return linedancer.Counter counter
 function M.get(name)
   local counter = known[name]
   if not counter then

@@ -52,7 +52,7 @@ end
 --- Load the config in PATH: true, or nil and a message.
 function M.load_file(path)
   return load(function(own)
-    local loaded, message = config.load(path, core.handlers(), own)
+    local loaded, message = config.load(path, core.data() .. "/handlers", own)
     return complete(loaded, message, own)
   end)
 end
@@ -60,7 +60,7 @@ end
 --- The same of TEXT, which messages call NAME.
 function M.load_string(text, name)
   return load(function(own)
-    local loaded, message = config.load_string(text, "=" .. name, ".", core.handlers(), own)
+    local loaded, message = config.load_string(text, "=" .. name, ".", core.data() .. "/handlers", own)
     return complete(loaded, message, own)
   end)
 end

@@ -8,6 +8,39 @@ local M = {}
 local Error = { __name = "linedancer.error" }
 Error.__index = Error
 
+--- What reads and other calls raise. tostring(err) is one line.
+---@class linedancer.Error
+---@field code linedancer.ErrorCode what has happened
+---@field message string the same in words
+---@field state? string in which the connection was
+---@field conn? string id of the connection
+---@field offset? integer of the frame, in bytes, at which it is wrong
+---@field field? string|integer of the format: its name, else its number
+---@field limit? string which limit was met: "frame", "output", "turn", "memory", "lifetime", "stall", "idle" or "total"
+---@field traceback? string of an error in the code
+
+--- What has happened.
+---@alias linedancer.ErrorCode
+---| "truncated" # the peer left inside a frame
+---| "timeout" # the state took too long, or the peer was silent, or another limit of time was met
+---| "reset" # the peer reset the connection
+---| "limit" # a frame, field, queue or something else would exceed its limit
+---| "mismatch" # a literal or a digit is not what the format says
+---| "range" # a number does not fit
+---| "varint" # a varint is longer than its encoding allows
+---| "stale" # a borrowed slice was used after its time
+---| "busy" # another read is pending on this connection, or the buffer is sealed
+---| "hook" # a hook tried to wait
+---| "closed" # the connection has ended
+---| "refused" # the peer refused the connection
+---| "unreachable" # no route, or no answer
+---| "dns" # a name could not be resolved
+---| "tls" # a TLS failure
+---| "protocol" # the peer broke the rules of the transport
+---| "fail" # conn:fail(reason)
+---| "error" # a Lua error in the handler, or a system error
+---| "nomem" # out of memory
+
 local TEXT = {
   truncated = "the peer left inside a frame",
   timeout = "the state took too long",

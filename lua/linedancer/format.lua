@@ -18,6 +18,13 @@ local unpack_bytes, pack_bytes, buffer_pack = leaf.unpack_bytes, leaf.pack_bytes
 local format_free = leaf.format_free
 local ffi_string = ffi.string
 
+--- A compiled format.
+---@class linedancer.Format
+---@field source string its text
+
+--- A format, or its text, which is compiled once and cached.
+---@alias linedancer.FormatLike string|linedancer.Format
+
 local CACHE_MAX = 512 -- formats known by their text, twice: the recent ones and those before
 
 local Format = { __name = "linedancer.format" }
@@ -104,6 +111,11 @@ end
 
 --- Decode TEXT (a string, or bytes) from POS (default 1): the values, then the position after them, as string.unpack
 -- does. Slice fields become strings. Raises an error object: truncated, mismatch, range, varint or limit.
+---@function format:unpack
+---@param text linedancer.Data what it is in
+---@param pos? integer where it begins, negative from the end
+---@return any ... its values, and the position behind it
+---@raise truncated, mismatch, range, varint, limit
 function Format:unpack(text, pos)
   if type(text) ~= "string" then text = tostring(text) end
   pos = pos or 1
@@ -118,6 +130,10 @@ end
 
 --- Encode values; the reverse of unpack. Lengths of named fields are filled in from their bytes when left out. Raises
 -- an error object (range, limit, mismatch) for a value that does not fit.
+---@function format:pack
+---@param ... any its values
+---@return string bytes
+---@raise range, limit, mismatch
 function Format:pack(...)
   local n = self.set_args(...)
   local st = pack_bytes(W, self.id, n)

@@ -61,6 +61,14 @@ local function warn(config)
   if slot <= 1 and incarnation <= 1 then confine.warn(config, math.max(slots, 1)) end
 end
 
+-- What has begun is not to be.
+local function give_up(definitions, parts)
+  for _, definition in ipairs(definitions) do tasks.disown(definition) end
+  for _, part in ipairs(parts) do
+    if part.number then core.unlisten(part.number) end
+  end
+end
+
 local function prepare(config, space, version)
   local refusal = beyond(config)
   if refusal then return nil, refusal end
@@ -69,7 +77,10 @@ local function prepare(config, space, version)
   if core.role() == "worker" then core.join(JOIN_SECONDS) end
   local ok, message = start(definitions, parts)
   if ok then ok, message = ports.open_all(parts) end
-  if not ok then return nil, message end
+  if not ok then
+    give_up(definitions, parts)
+    return nil, message
+  end
   current = { config = config, parts = parts, definitions = definitions, version = version }
   warn(config)
   return true

@@ -12,6 +12,52 @@ local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 local suggest = require "linedancer.suggest"
 
+--- What a handler's module returns. Or a function, which is then the one state, "main".
+---@class linedancer.Handler
+---@field initial? string name of the first state; may be left out when there is but one
+---@field states table<string, linedancer.State> by name
+---@field options? table<string, any> names, types and defaults of what a config may set; a function is a hook of the
+--   config's
+---@field limits? linedancer.HandlerLimits within those of the config
+---@field timeouts? table<string|1, number|linedancer.Timeout|false> by state; [1] is for the others, false for no
+--   timeout
+---@field enter? table<string, fun(conn: linedancer.Conn, from: string?)> by state, called as it is entered; FROM is
+--   the state before
+---@field start? fun() called once in each worker, for each version of the code; makes tasks
+---@field on_message? linedancer.OnMessage|table<string, linedancer.OnMessage> called with each message; or by state
+---@field on_timer? fun(conn: linedancer.Conn, name: any, value: any): string?, ... called when a timer of conn:timer()
+--   goes off
+---@field on_drain? fun(conn: linedancer.Conn, seconds: number): string?, ... called when the gateway drains, SECONDS
+--   before it gives up
+---@field on_error? fun(conn: linedancer.Conn, err: linedancer.Error): string?, ... last words; may name a state to go
+--   on in
+---@field on_close? fun(conn: linedancer.Conn, reason: string, err: linedancer.Error?) called once, when the transport
+--   has closed
+---@field upgrade? fun(conn: linedancer.Conn, from_version: integer): string?, ... called as a connection moves to this
+--   version of the code
+---@field commands? table<string, fun(...: any): any> by name, for `linedancer call HANDLER COMMAND`
+
+--- A state: returns the name of the next one, and up to 7 values for it; or nothing, and the connection ends.
+---@alias linedancer.State fun(conn: linedancer.Conn, ...: any): string?, ...
+
+--- A hook for messages: may return the name of a state, and up to 7 values for it, or ld.postpone.
+---@alias linedancer.OnMessage fun(conn: linedancer.Conn, from: string?, message: any, topic: string?):
+--   string|linedancer.Postpone|nil, ...
+
+--- Seconds, at least one of the two.
+---@class linedancer.Timeout
+---@field idle? number since the last byte came
+---@field total? number since the state was entered
+
+--- Limits of a connection.
+---@class linedancer.HandlerLimits
+---@field frame? integer bytes of a frame (1 MB)
+---@field output? integer bytes that are queued (1 MB)
+---@field linger? number seconds in which output is flushed at the end (5)
+---@field mailbox? integer messages, postponed ones included (1000)
+---@field lifetime? number seconds of a connection (any)
+---@field stall? number seconds in which the peer takes nothing of what waits (any)
+
 local HOOKS = { "start", "on_timer", "on_drain", "on_error", "on_close", "upgrade" }
 local LIMITS = {
   frame = "whole", output = "whole", linger = "seconds", mailbox = "whole", lifetime = "seconds", stall = "seconds",

@@ -4,6 +4,9 @@ local M = {}
 local kept = {}
 
 --- The table called NAME, which outlives reloads and is shared by all versions and handlers of this worker.
+---@function ld.keep
+---@param name string what it is called
+---@return table kept
 function M.of(name)
   local t = kept[name]
   if not t then

@@ -4,6 +4,9 @@
 --   2026-01-31T12:00:00.000Z warn  slow statement conn=0.3.1 seconds=2.5
 local core = require "linedancer.core"
 
+--- One line per event.
+---@class linedancer.log
+
 local M = {}
 
 local function quote(value)
@@ -23,6 +26,9 @@ end
 
 for _, level in ipairs { "debug", "info", "warn", "error" } do
   --- Log TEXT with FIELDS (a table, may be nil) at this level.
+  ---@function ld.log.debug, ld.log.info, ld.log.warn, ld.log.error
+  ---@param text any the event
+  ---@param fields? table what there is to know of it, by name
   M[level] = function(text, fields)
     core.log(level, tostring(text), fields and render(fields) or "")
   end

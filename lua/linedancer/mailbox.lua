@@ -21,6 +21,7 @@ local alive, tell, unpark, consumed = leaf.alive, leaf.tell, leaf.unpark, leaf.c
 local MAIL, MOVED, POSTPONED = api.MAIL, api.MOVED, api.POSTPONED
 
 --- What on_message returns to have the message again when the state has changed.
+---@class linedancer.Postpone
 M.postpone = setmetatable({}, { __tostring = function() return "ld.postpone" end })
 
 local spare, spare_count, SPARE_MAX = {}, 0, 1000
@@ -227,6 +228,13 @@ end
 
 --- Wait for a message, for at most SECONDS (nil: for as long as it takes): from, message, topic; nil at the time.
 -- While a coroutine receives, messages do not go to on_message.
+---@function ld.receive
+---@async
+---@param seconds? number at most
+---@return string? from id of the sender; nil at the time, and for what nobody sent
+---@return any message
+---@return string? topic
+---@raise range
 function M.receive(seconds)
   local conn = park.waiting()
   local box = box_of(conn)

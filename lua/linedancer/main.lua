@@ -6,24 +6,8 @@ local secret = require "linedancer.secret"
 local source = require "linedancer.handler.source"
 local space = require "linedancer.handler.space"
 
--- Where this program's files are: an installed prefix has share/linedancer, a build tree lies in the source tree.
-local function data_directory()
-  local exe = core.executable()
-  local bin = exe:match "^(.*)/[^/]*$" or "."
-  for _, dir in ipairs { bin .. "/../share/linedancer", bin .. "/.." } do
-    local probe = io.open(dir .. "/handlers/echo.lua")
-    if probe then
-      probe:close()
-      return dir
-    end
-  end
-  return bin
-end
-
--- Where the annotations for editors are, without "..": people read it in what `new` makes.
-local function library()
-  return (data_directory():gsub("/[^/]+/%.%.", "")) .. "/library"
-end
+-- Where this program's files are: the handlers that come with it, and annotations for editors.
+local DATA = core.data()
 
 -- Busted in this very state. It replaces the exit code by leaving. As in a plain luajit, time is what specs say it is,
 -- and connections that fail, as many are meant to, are not logged.
@@ -67,7 +51,7 @@ local function part()
     source.serve(files)
     return handlers_path, function(config, own, read) return serve(config, own, read, files, version) end
   end
-  local handlers_path, files = data_directory() .. "/handlers", source.record()
+  local handlers_path, files = DATA .. "/handlers", source.record()
   if role == "alone" then
     return handlers_path, function(config, own, read) return serve(config, own, read, files, 1) end
   end
@@ -85,7 +69,7 @@ return function(argv)
     space = space.new,
     run = run,
     test = test,
-    library = library,
+    library = DATA .. "/library",
     remote = function(...) return require("linedancer.control.client").run(...) end,
     lines = function(prompt) return require("linedancer.cli.prompt").lines(prompt) end,
     out = function(text) io.stdout:write(text) end,

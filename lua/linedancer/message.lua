@@ -18,9 +18,15 @@ local here, find, id_of = id.here, id.find, id.of
 local prepare, current = codec.prepare, park.current
 local deliver = mailbox.deliver
 local counted = require("linedancer.counter").get "undelivered_lost"
+
+--- An id, or the table of a connection or task of this worker.
+---@alias linedancer.Receiver string|linedancer.Conn|linedancer.Task
+
 local W, alive = api.vm, api.struct.alive
 
 --- The id of the connection or task whose code runs, or nil.
+---@function ld.self
+---@return string? id
 function M.self()
   local conn = current()
   return conn and id_of(conn)
@@ -28,6 +34,12 @@ end
 
 --- Send MESSAGE to TO, an id or the table of a connection or task; TOPIC (a string, may be nil) goes with it. True; or
 -- nil and "full" or "gone". Raises an error for a message that cannot be sent, and for what is no id.
+---@function ld.send
+---@param to linedancer.Receiver whom
+---@param message any a plain value; a table is not copied within a worker
+---@param topic? string goes with it
+---@return true? ok
+---@return string? why "full" or "gone"
 function M.send(to, message, topic)
   if topic ~= nil and type(topic) ~= "string" then error("a topic is a string, not a " .. type(topic), 2) end
   local target, slot = here[to], nil

@@ -55,6 +55,8 @@ local function outcome(name, ok, chosen, ...)
 end
 
 --- Is there newer code that CONN would move to at a transition? For loops within a state, which keep it from that.
+---@function conn:stale
+---@return boolean is_stale
 function M.is_stale(conn)
   local successor = conn.machine.successor
   return successor and rawget(conn, 12) ~= successor or false

@@ -120,6 +120,14 @@ end
 -- whoever holds it; that one is told { taken = name, by = id }. True, and the id that held it before; or nil and
 -- "taken" and the holder's id, "timeout", or "full" when there are too many names. With several workers it waits, so it
 -- raises `hook` where nothing may wait. Raises `limit` for more than 1000 names.
+---@function ld.register
+---@async
+---@param name string 1 to 255 bytes
+---@param opts? { take?: boolean } take = true: whoever holds it
+---@return true? ok
+---@return string? why the id that held it before; or "taken", "timeout" or "full"
+---@return string? holder the id that holds it, if it is taken
+---@raise limit
 function M.register(name, opts)
   check_name(name)
   if opts then check_options(opts) end
@@ -134,6 +142,9 @@ function M.register(name, opts)
 end
 
 --- Let go of NAME. Returns whether the running connection or task held it.
+---@function ld.unregister
+---@param name string 1 to 255 bytes
+---@return boolean held
 function M.unregister(name)
   check_name(name)
   local conn = current()
@@ -143,6 +154,9 @@ function M.unregister(name)
 end
 
 --- The id that is known as NAME, or nil.
+---@function ld.whereis
+---@param name string 1 to 255 bytes
+---@return string? id
 function M.whereis(name)
   check_name(name)
   return holders[name]

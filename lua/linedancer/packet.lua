@@ -12,6 +12,25 @@ local http = require "linedancer.packet.http"
 
 local M = {}
 
+--- How conn:packet() cuts frames.
+---@alias linedancer.PacketMode
+---| "raw" # whatever has arrived
+---| 1 # behind a length of one byte
+---| 2 # behind a big-endian length of two bytes
+---| 4 # behind a big-endian length of four bytes
+---| "2le" # behind a little-endian length of two bytes
+---| "4le" # behind a little-endian length of four bytes
+---| "varint" # behind a length as of Protocol Buffers
+---| "mqtt" # behind a length as of MQTT
+---| "quic" # behind a length as of QUIC
+---| "line" # up to LF, which is kept
+---| "asn1" # ASN.1 BER, with its tag and length
+---| "cdr" # CORBA's GIOP, with its header
+---| "sunrm" # ONC RPC record marking, RFC 5531, with its header
+---| "fcgi" # FastCGI 1.0, with its header
+---| "tpkt" # TPKT, RFC 1006, with its header
+---| "http" # the head of a request or response, as a table
+
 local modes = {}
 
 local function prefixed(format)

@@ -12,6 +12,12 @@ local core = require("linedancer.api").core
 local network = require "linedancer.network"
 local shape = require "linedancer.shape"
 
+--- The `proxy_protocol` of a listener.
+---@class linedancer.ListenerProxy
+---@field [integer] string networks of proxies, "10.0.0.0/8" or "unix:"
+---@field direct? boolean others come as well, without a header (false)
+---@field timeout? number seconds for the header (5)
+
 local M = {}
 
 local at, refuse, typed = shape.at, shape.refuse, shape.typed
@@ -61,8 +67,16 @@ local function ssl_of(text)
   return fields_of(text, SSL_HEAD + 1, SSL_FIELDS, { client = client, verified = verified })
 end
 
---- conn.proxy: { version = 1 or 2, address = the proxy's own, authority, alpn, unique_id, netns, ssl =, and other
--- fields by their numbers }, or false when no proxy has said anything.
+--- What a proxy has said of a connection; conn.proxy is false when none has said anything.
+---@class linedancer.Proxy
+---@field version integer 1 or 2
+---@field address string the proxy's own
+---@field authority? string host name that the client asked for
+---@field alpn? string protocol that was agreed on
+---@field unique_id? string of the connection
+---@field netns? string name of the network namespace
+---@field ssl? table TLS to the proxy: client (bits), verified, version, subject, cipher
+---@field [integer] string other fields, by their types
 function M.fact(conn)
   local version, text, address = core.origin(conn[1])
   if not version then return false end

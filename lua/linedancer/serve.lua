@@ -7,8 +7,8 @@ local space = require "linedancer.handler.space"
 
 -- GIVEN, a table or the name of a file, as a config.
 local function load(given, own)
-  if type(given) == "string" then return config.load(given, core.handlers(), own) end
-  return config.validate(given, ".", core.handlers())
+  if type(given) == "string" then return config.load(given, core.data() .. "/handlers", own) end
+  return config.validate(given, ".", core.data() .. "/handlers")
 end
 
 --- Serve CONFIG, a table or a file's name, until SIGINT or SIGTERM drains it, a second one at once. Raises an error

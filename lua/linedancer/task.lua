@@ -24,6 +24,14 @@ local W, core, leaf = api.vm, api.core, api.struct
 local now = leaf.now
 local of_conn = M.of_conn
 
+--- A coroutine besides those of connections. It takes fields of the program's own.
+---@class linedancer.Task
+---@field id string to send to
+---@field alive boolean whether it has not ended
+---@field options table empty
+---@field version integer 1
+---@field handler string "task"
+
 local INTENSITY, PERIOD = 10, 60
 local LIMITS = { mailbox = 1000, frame = 2 ^ 20, output = 0, linger = 0 }
 
@@ -109,18 +117,29 @@ local function make(parent, permanent, fn, ...)
 end
 
 --- Run FN(...) in a task of its own, which belongs to no connection. Returns the task.
+---@function ld.spawn
+---@param fn fun(...: any) its body
+---@param ... any for FN
+---@return linedancer.Task task
 function M.spawn(fn, ...)
   check(fn)
   return make(nil, false, fn, ...)
 end
 
 --- The same, but begin again when FN returns or fails, at most 10 times in 60 seconds.
+---@function ld.permanent
+---@param fn fun(...: any) its body
+---@param ... any for FN
+---@return linedancer.Task task
 function M.permanent(fn, ...)
   check(fn)
   return make(nil, true, fn, ...)
 end
 
 --- Suspend the running coroutine for SECONDS.
+---@function ld.sleep
+---@async
+---@param seconds number how long
 function M.sleep(seconds)
   if type(seconds) ~= "number" or seconds ~= seconds then error("seconds expected, got " .. tostring(seconds), 2) end
   park.waiting()
@@ -143,6 +162,10 @@ local function tick(seconds, fn)
 end
 
 --- Call FN every SECONDS, the first time after as many. It may wait; what it raises is logged. Returns the task.
+---@function ld.every
+---@param seconds number above 0
+---@param fn fun() what is called
+---@return linedancer.Task task
 function M.every(seconds, fn)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds <= 0 then error("seconds above 0 expected", 2) end
   check(fn)
@@ -162,17 +185,25 @@ local function wait_for(list, is_over)
 end
 
 --- End the task: it goes no further. A task may cancel itself: then it ends when it next waits.
+---@function task:cancel
 function methods:cancel()
   if not self[2] then self[2] = "cancelled" end
   if park.current() == self then leaf.close(W, self[1], 0) else core.abandon(self[1]) end
 end
 
 --- Wait until the task has ended.
+---@function task:join
+---@async
 function methods:join()
   wait_for(self[10], function() return leaf.alive(W, self[1]) == 0 end)
 end
 
 --- Run FN(...) in a task of this connection, which ends with it.
+---@function conn:spawn
+---@param fn fun(...: any) its body
+---@param ... any for FN
+---@return linedancer.Task task
+---@raise closed
 function of_conn:spawn(fn, ...)
   check(fn)
   if leaf.alive(W, self[1]) == 0 then error(errors.new("closed", nil, self), 2) end
@@ -180,6 +211,8 @@ function of_conn:spawn(fn, ...)
 end
 
 --- Wait until all tasks of this connection have ended.
+---@function conn:join
+---@async
 function of_conn:join()
   local family = self[10]
   if family then wait_for(family, function() return family.count == 0 end) end
@@ -196,6 +229,10 @@ local function forget_timers(conn)
 end
 
 --- Have on_timer(conn, NAME, VALUE) called in SECONDS, instead of when it was last set to; nil cancels it.
+---@function conn:timer
+---@param name any which one; a later call with the same name replaces it
+---@param seconds? number from now
+---@param value? any for on_timer
 function of_conn:timer(name, seconds, value)
   if name == nil or name ~= name then error("a timer has a name", 2) end
   if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds < 0) then

@@ -10,6 +10,17 @@ local core = require("linedancer.api").core
 local shape = require "linedancer.shape"
 local source = require "linedancer.handler.source"
 
+--- The `tls` of a listener: { certificate =, key = }, or an array of such pairs, chosen by the name that is asked for.
+---@class linedancer.ListenerTls
+---@field certificate? string file: the certificate, followed by those it needs
+---@field key? string file
+---@field [integer] { certificate: string, key: string } chosen by name
+---@field alpn? string[] protocols, the best first
+---@field client? "optional"|"required" certificates of clients; with client_ca
+---@field client_ca? string file: who signs certificates of clients
+---@field handshake? number seconds that a client has for it (10)
+---@field on_demand? boolean plain until the handler calls conn:starttls() (false)
+
 local M = {}
 
 local at, refuse, typed = shape.at, shape.refuse, shape.typed

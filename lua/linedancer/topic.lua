@@ -69,6 +69,9 @@ local subscriptions_of = release.lister(mine, "nodes", ended)
 
 --- Have CONN, a connection or task of this worker, get what is published on topics that PATTERN matches, until it ends.
 -- Nothing happens when it has ended. Raises `limit` for more than 10,000 patterns, 1024 bytes or 64 levels.
+---@function conn:subscribe, task:subscribe
+---@param pattern string levels separated by /; + is any one level, # at the end any number of them
+---@raise limit
 function M.subscribe(conn, pattern)
   local levels, problem = patterns.pattern(pattern)
   if not levels then error(problem, 2) end
@@ -85,6 +88,8 @@ function M.subscribe(conn, pattern)
 end
 
 --- Undo subscribe(); without PATTERN for all patterns of CONN. What has been queued already is still received.
+---@function conn:unsubscribe, task:unsubscribe
+---@param pattern? string as it was given to subscribe()
 function M.unsubscribe(conn, pattern)
   if pattern ~= nil then
     local levels, problem = patterns.pattern(pattern)
@@ -120,6 +125,11 @@ end
 
 --- Send MESSAGE to all that subscribe to TOPIC, the publisher too if it does. Returns how many got it in this worker.
 -- Raises an error for a message that cannot be sent, and for what is no topic.
+---@function ld.publish
+---@param topic string levels separated by /
+---@param message any a plain value
+---@return integer count connections and tasks of this worker that got it
+---@raise limit
 function M.publish(topic, message)
   local match = cached[topic]
   if not match then

@@ -54,6 +54,12 @@ end
 --- Wait for the first of SOURCES: { [conn] = format, [other] = format, message = true, timeout = seconds }. Returns
 -- what it was: a connection and the values of its frame (nil at its end); or "message", from, message, topic; or
 -- "timeout". Messages win ties. The others keep what they have read so far.
+---@function ld.wait
+---@async
+---@param sources table connections with formats, message = true, timeout = seconds
+---@return linedancer.Conn|"message"|"timeout" source
+---@return any ... what goes with it
+---@raise the errors of what is read
 return function(sources)
   local self = park.waiting()
   if type(sources) ~= "table" then error("ld.wait takes a table of sources, not a " .. type(sources), 2) end

@@ -37,7 +37,7 @@ describe("the command line", function()
         ran = argv
         return 7
       end,
-      library = function() return "/share/library" end,
+      library = "/share/library",
     })
     return code, table.concat(out), table.concat(err)
   end

@@ -147,10 +147,26 @@ describe("a config", function()
     refused("listen[2][1]: an address is a string such as", second "7000, handler = 'echo'")
   end)
 
+  it("may hold a handler itself, a table or a function", function()
+    local one = function(conn) conn:write "one" end
+    local loaded = assert(config.validate({ listen = {
+      { ":1", handler = one }, { ":2", handler = { initial = "a", states = { a = one, b = one } } },
+    } }, "."))
+    assert.same({ "main" }, loaded.listen[1].definition().state_names)
+    assert.same({ "a", "b" }, loaded.listen[2].definition().state_names)
+    assert.equal("listen[2].handler", loaded.listen[2].definition().name)
+  end)
+
+  it("with a handler in it that is wrong says what and where", function()
+    refused("handler 'listen[2].handler': states is missing", second "':1', handler = {}")
+    refused("listen[2]: only a handler in a file can be sandboxed",
+      second "':1', handler = function() end, sandbox = true")
+  end)
+
   it("with a handler that is missing says where it was looked for", function()
     refused("listen[2].handler is missing", second "':1'")
-    refused("listen[2].handler must be a module name, the path of a file or a handler's table, not a function",
-      second "':1', handler = print")
+    refused("listen[2].handler must be a module name, the path of a file or a handler's table, not 7",
+      second "':1', handler = 7")
     local loaded, message = second "':1', handler = 'ehco'"
     refused("listen[2].handler: handler 'ehco' was not found; looked for", loaded, message)
     assert.matches(files.dir .. "/handlers/ehco.lua", message, 1, true)

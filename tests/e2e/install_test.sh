@@ -10,7 +10,7 @@ cmake --install "$BUILD" --prefix "$prefix" >/dev/null
 version=$(sed -n 's/^project(linedancer VERSION \([0-9.]*\).*/\1/p' \
     CMakeLists.txt)
 for file in bin/linedancer include/linedancer.h share/linedancer/handlers \
-    share/linedancer/examples; do
+    share/linedancer/examples share/linedancer/library/linedancer.lua; do
     [ -e "$prefix/$file" ] || { echo "$file is not installed"; exit 1; }
 done
 "$prefix/bin/linedancer" version | grep -F "$version"

@@ -8,10 +8,12 @@ C_LINES, LUA_LINES, TEST_LINES = 450, 300, 600
 C_WIDTH, LUA_WIDTH = 80, 120
 FUNCTION_LINES = 60
 
+ANNOTATION = re.compile(r"\s*---[@|]")  # the reference is made from these
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 # Fixtures are broken on purpose.
 EXCEPT = ["spec/fixtures"]
-FOLDERS = ["core", "lua", "handlers", "examples", "spec", "tests"]
+FOLDERS = ["core", "lua", "handlers", "examples", "spec", "tests",
+           "docs/tools"]
 
 
 def limits(path):
@@ -40,7 +42,7 @@ def check(root, path):
     """Complaints about one file."""
     text = (root / path).read_text()
     lines = text.split("\n")
-    count = len(lines) - 1
+    count = sum(not ANNOTATION.match(line) for line in lines) - 1
     most, width = limits(path)
     if count > most:
         yield f"{path}: has {count} lines, more than {most}: split it"

@@ -77,6 +77,10 @@ function M.get(name)
   return channel
 end
 
+--- A log of blobs that many connections follow.
+---@class linedancer.Channel
+---@field name string by which all workers know it
+
 local OWN = { name = true, limits = true, log = true, followers = true, count = true }
 
 -- Channels are what they were when they were new, but for their followers.

@@ -17,9 +17,13 @@ methods.stale = migrate.is_stale
 methods.follow, methods.unfollow, methods.following = channel.follow, channel.unfollow, channel.following
 
 --- A text by which it can be sent to, in all workers; no other connection of the gateway's life has the same.
+---@class linedancer.Conn
+---@field id string
 facts.id = id.of
 
 --- What a proxy has said of it, or false.
+---@class linedancer.Conn
+---@field proxy linedancer.Proxy|false
 facts.proxy = proxy_protocol.fact
 
 return conns

@@ -35,6 +35,11 @@ end
 
 --- Move N bytes of the frame, any N, to the output of DST, in C, as they come and as DST's peer takes them. An end of
 -- this side before raises `truncated`; when DST ends, its error is raised. Both may be the same connection.
+---@function conn:relay
+---@async
+---@param dst linedancer.Conn where they go
+---@param n integer bytes, up to 2^53
+---@raise truncated, and the errors of DST
 function conn:relay(dst, n)
   check_conn(dst)
   if type(n) ~= "number" or not (n >= 0 and n <= 2 ^ 53) or n % 1 ~= 0 then
@@ -51,6 +56,12 @@ end
 --- Move all bytes, both ways, until both sides have ended and the other has taken all. The end of one side ends the
 -- output of the other, and the rest goes on. Returns how many bytes went to OTHER, and how many came back. Raises the
 -- error of the one that fails first.
+---@function conn:pipe
+---@async
+---@param other linedancer.Conn the other side
+---@return integer there bytes that went to OTHER
+---@return integer back bytes that came from it
+---@raise the errors of either
 function conn:pipe(other)
   check_conn(other)
   if other[1] == self[1] then error("a connection cannot be piped to itself", 2) end
@@ -74,6 +85,8 @@ local function flush_parked(self)
 end
 
 --- Wait until the kernel has taken all output. Any task may.
+---@function conn:flush
+---@async
 function conn:flush()
   local st = leaf_flush(W, self[1])
   if st == BUSY then return flush_parked(self) end

@@ -14,6 +14,11 @@ local shape = require "linedancer.shape"
 local M = {}
 
 local core, leaf, W = api.core, api.struct, api.vm
+
+--- Options of conn:starttls(); those of TLS are for connections that we made.
+---@class linedancer.StarttlsOptions: linedancer.TlsOptions
+---@field timeout? number seconds for the handshake (10)
+
 local TIMEOUT = 10 -- seconds
 
 --- secure(handle, context, name, seconds, done), cancel(request): see core/bind/lib_secure.c. Replaceable: there is no
@@ -33,6 +38,18 @@ function M.simulate()
   end
 end
 
+--- What conn.tls is.
+---@class linedancer.Tls
+---@field version string "TLSv1.3"
+---@field cipher string "TLS_AES_256_GCM_SHA384"
+---@field server_name? string which the client asked for
+---@field alpn? string protocol that was agreed on
+---@field subject? string of the certificate of the other end
+---@field resumed boolean whether an earlier session goes on
+
+--- What TLS has agreed on; false when the connection is plain.
+---@class linedancer.Conn
+---@field tls linedancer.Tls|false
 function conns.facts.tls(self) return core.tls_facts(self[1]) or simulated[self] or false end
 
 local function check(opts, serves)
@@ -65,6 +82,10 @@ local function none() end
 --- Wait until all output is gone, and for a TLS handshake then. Unread input raises `protocol`; a handshake that fails
 -- raises `tls`, or what else there is to say, and the connection is over. OPTS: timeout = seconds (10), and, on a
 -- connection that we made, what linedancer.tls.client lists; server_name, unless verify = false.
+---@function conn:starttls
+---@async
+---@param opts? linedancer.StarttlsOptions how
+---@raise protocol, tls, timeout
 function conns.methods:starttls(opts)
   local waiter = park.waiting()
   local serves = not self.machine.outgoing

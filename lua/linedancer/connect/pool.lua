@@ -89,8 +89,9 @@ local function make_room(key, size)
   if #idle >= MOST then drop(1) end
 end
 
---- conn:release(): give CONN back for others to use. One with anything unread or unsent, that is being read, or that
--- has ended or failed, is closed instead.
+--- Give CONN, which ld.connect made with pool, back for others to use. One with anything unread or unsent, that is
+-- being read, or that has ended or failed, is closed instead.
+---@function conn:release
 function M.release(conn)
   local record = enrolled[conn]
   if not record then error("release() is for a connection that was made with pool", 2) end
@@ -111,7 +112,9 @@ function M.release(conn)
   idle[#idle + 1] = { conn = fresh, key = record.key, alarm = alarm.set(record.options.idle, drop_conn, fresh) }
 end
 
---- conn.reused: has somebody used it before?
+--- Has somebody used it before? Of connections that ld.connect made.
+---@class linedancer.Conn
+---@field reused? boolean
 function M.reused(conn)
   local record = enrolled[conn]
   return record ~= nil and record.reused

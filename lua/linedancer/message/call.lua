@@ -108,6 +108,13 @@ end
 --- Send MESSAGE to TO, an id or the table of a connection or task, and wait for what it replies, for at most TIMEOUT
 -- seconds (default 5). Returns that value; or nil and "timeout", "full" or "gone", the last also when the callee ends
 -- before it has replied. Raises `hook` where nothing may wait, and as send() does.
+---@function ld.call
+---@async
+---@param to linedancer.Receiver whom
+---@param message any a plain value
+---@param timeout? number seconds
+---@return any value what was replied
+---@return string? why "timeout", "full" or "gone"
 function M.call(to, message, timeout)
   timeout = timeout or TIMEOUT
   if type(timeout) ~= "number" or not (timeout >= 0 and timeout < math.huge) then
@@ -129,6 +136,11 @@ end
 
 --- Answer the call that came from FROM with VALUE, from a hook or a coroutine. True, which to another worker means that
 -- it is on its way; or nil and "gone" when nobody waits for it any more, "full" when it may be tried again.
+---@function ld.reply
+---@param from string as on_message or receive() got it
+---@param value any a plain value
+---@return true? ok
+---@return string? why "gone" or "full"
 function M.reply(from, value)
   local call = pending[from]
   if call and not call.done then

@@ -96,6 +96,9 @@ end
 --- Have the running connection or task get { down = id, reason = text } when what TO stands for, an id or the table of
 -- a connection or task, has ended; at once, with reason "gone", if it has already. For the end of a whole worker the
 -- reason is "worker died". Raises `limit` for more than 10,000 at a time.
+---@function ld.watch
+---@param to linedancer.Receiver whom
+---@raise limit
 function M.watch(to)
   local watcher = current()
   local target, slot = find(to)
@@ -114,6 +117,8 @@ function M.watch(to)
 end
 
 --- Undo watch(). What has been queued already is still received.
+---@function ld.unwatch
+---@param to linedancer.Receiver whom
 function M.unwatch(to)
   local watcher = current()
   find(to) -- raises for what is no id

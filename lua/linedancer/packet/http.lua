@@ -8,6 +8,16 @@ local errors = require "linedancer.errors"
 
 local M = {}
 
+--- The head of a request or response.
+---@class linedancer.HttpHead
+---@field method? string of a request
+---@field target? string of a request, as it was sent
+---@field status? integer of a response
+---@field reason? string of a response
+---@field version string "1.1"
+---@field headers table<string, string> by name in small letters; repeated ones are joined by ", "
+---@field fields string[][] { name, value } each, as they came
+
 local MAX_FIELDS = 200
 
 local function start_line(conn, line)

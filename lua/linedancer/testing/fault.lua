@@ -5,6 +5,15 @@ local shape = require "linedancer.shape"
 
 local M = {}
 
+--- What goes wrong in a world.
+---@class linedancer.testing.Faults
+---@field refuse? string address to which connects are refused
+---@field timeout? string address to which connects are not answered
+---@field delay? number seconds for ld.connect, and for what goes either way on its connections
+---@field split? integer bytes that a connection reads at a time
+---@field short_writes? integer bytes that a connection writes at a time
+---@field partition? integer[] two workers that do not hear each other
+
 local FAULTS = { refuse = true, timeout = true, delay = true, split = true, short_writes = true, partition = true }
 
 --- The faults of a world in which nothing does.
@@ -51,6 +60,9 @@ end
 -- delay = seconds, for ld.connect, and for what goes either way on its connections; split = bytes that a connection
 -- reads at a time; short_writes = bytes that it writes at a time; partition = { A, B }, two workers that do not hear
 -- each other.
+---@function world:fault
+---@param faults linedancer.testing.Faults what goes wrong
+---@return linedancer.testing.World world
 function M.fault(world, faults)
   local ok, message = set_all(world, faults)
   if not ok then error(message, 2) end
@@ -59,6 +71,8 @@ function M.fault(world, faults)
 end
 
 --- End all faults: what was held back is delivered.
+---@function world:heal
+---@return linedancer.testing.World world
 function M.heal(world)
   for _, pair in ipairs(world.faults.partitions) do world.core:apart(pair[1], pair[2], false) end
   world.faults = M.none()
@@ -67,6 +81,9 @@ function M.heal(world)
 end
 
 --- Worker SLOT, not the first, dies as by kill -9.
+---@function world:kill
+---@param slot integer worker, from 2 on
+---@return linedancer.testing.World world
 function M.kill(world, slot)
   if slot == 1 then error("worker 1 is the test itself, and cannot be killed", 2) end
   if not world.core:incarnation(slot) then error("there is no worker " .. tostring(slot) .. " to kill", 2) end

@@ -29,8 +29,13 @@ local function serve(world, slot, machine)
   }
 end
 
---- Have ld.connect(ADDRESS) reach a connection of HANDLER, as of connect(). OPTS: worker (1), options, limits. When
+--- Have ld.connect(TEXT) reach a connection of HANDLER, as of connect(). OPTS: worker (1), options, limits. When
 -- that worker dies, connects are refused.
+---@function world:listen
+---@param text string address, as of ld.connect()
+---@param handler linedancer.Handler|linedancer.State|string as of world:connect()
+---@param opts? { worker?: integer, options?: table, limits?: linedancer.HandlerLimits } worker = where it is (1)
+---@return linedancer.testing.World world
 function M.listen(world, text, handler, opts)
   opts = opts or {}
   local ok, message = shape.guard(check)(opts)
@@ -43,7 +48,11 @@ function M.listen(world, text, handler, opts)
   end)
 end
 
---- Call FN(peer) with the other end of each connection that ld.connect(ADDRESS) makes. FN may send, not wait.
+--- Call FN(peer) with the other end of each connection that ld.connect(TEXT) makes. FN may send, not wait.
+---@function world:accept
+---@param text string address, as of ld.connect()
+---@param fn fun(peer: linedancer.testing.Peer) what is called with each
+---@return linedancer.testing.World world
 function M.accept(world, text, fn)
   world.network:listen(key_of(text), {
     lives = function() return true end,

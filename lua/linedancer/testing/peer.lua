@@ -12,6 +12,14 @@ local M = {}
 
 local methods, facts = {}, {}
 
+--- The other end of a connection of a world.
+---@class linedancer.testing.Peer
+---@field id string of the connection
+---@field reason? string why it has ended
+---@field state? string where it is
+---@field error? linedancer.Error with which it ended
+---@field half_closed boolean whether the connection has ended its side
+
 local Peer = {}
 
 function Peer.__index(peer, key)
@@ -35,24 +43,33 @@ local function go_on(peer)
 end
 
 --- Bytes come to the connection, in one segment unless the world cuts them.
+---@function peer:send
+---@param bytes string what comes
+---@return linedancer.testing.Peer peer
 function methods:send(bytes)
   self.link:put(bytes)
   return go_on(self)
 end
 
 --- The peer ends its side.
+---@function peer:finish
+---@return linedancer.testing.Peer peer
 function methods:finish()
   self.link:stop "eof"
   return go_on(self)
 end
 
 --- The peer resets the connection.
+---@function peer:reset
+---@return linedancer.testing.Peer peer
 function methods:reset()
   self.link:stop "reset"
   return go_on(self)
 end
 
 --- The peer stops reading: nothing more is taken from the connection.
+---@function peer:stall
+---@return linedancer.testing.Peer peer
 function methods:stall()
   self.stalled = true
   self.link:allow(0)
@@ -60,6 +77,8 @@ function methods:stall()
 end
 
 --- The peer reads again.
+---@function peer:resume
+---@return linedancer.testing.Peer peer
 function methods:resume()
   self.stalled = false
   self.link:allow(nil)
@@ -67,6 +86,8 @@ function methods:resume()
 end
 
 --- All bytes that the connection has sent since the last call.
+---@function peer:sent
+---@return string bytes
 function methods:sent()
   if self.rest == nil then return self.link:sent() end
   local rest = self.rest
@@ -75,6 +96,12 @@ function methods:sent()
 end
 
 --- Deliver VALUE: true; or nil and "full" or "gone".
+---@function peer:message
+---@param value any a plain value
+---@param from? string id of the sender ("test")
+---@param topic? string goes with it
+---@return true? ok
+---@return string? why "full" or "gone"
 function methods:message(value, from, topic)
   if self.rest then return nil, "gone" end
   local ok, why = self.world:call(self.slot, "message", self.link:handle(), from or "test", value, topic)
@@ -83,6 +110,9 @@ function methods:message(value, from, topic)
 end
 
 --- The worker begins to drain, SECONDS before it gives up.
+---@function peer:drain
+---@param seconds number how many are left
+---@return linedancer.testing.Peer peer
 function methods:drain(seconds)
   if not self.rest then self.world:call(self.slot, "drain", seconds) end
   return go_on(self)

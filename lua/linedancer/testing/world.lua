@@ -28,6 +28,12 @@ local worker = require "linedancer.testing.worker"
 local M = {}
 
 local STEPS_MAX, TURNS_MAX = 100000, 1000 -- of one run; turns of workers in a row, each of up to 16 mailboxes full
+
+--- Many connections in several workers, on one virtual clock.
+---@class linedancer.testing.World
+---@field workers integer how many
+---@field seed? integer of its order
+
 local OPTIONS = { workers = true, seed = true, options = true, limits = true }
 local CONNECT = {
   worker = true, state = true, args = true, setup = true, options = true, limits = true, name = true,
@@ -65,6 +71,8 @@ function World:open(slot, machine, parent)
 end
 
 --- Seconds on the clock.
+---@function world:now
+---@return number seconds
 function World:now() return (self.core:now()) end
 
 -- A number from 1 to N, of the seed's sequence.
@@ -135,6 +143,8 @@ end
 local function nothing() end
 
 --- Let everything happen that can without time going by. What is sent does so by itself.
+---@function world:run
+---@return linedancer.testing.World world
 function World:run()
   return self:guarded(nothing)
 end
@@ -156,6 +166,9 @@ local function advance(self, seconds)
 end
 
 --- Let SECONDS go by, for all workers, and everything happen that is due meanwhile.
+---@function world:advance
+---@param seconds number how many
+---@return linedancer.testing.World world
 function World:advance(seconds)
   if not shape.finite(seconds) or seconds < 0 then error("seconds expected, got " .. tostring(seconds), 2) end
   return self:guarded(advance, seconds)
@@ -201,6 +214,10 @@ end
 -- (1), state and args, where it begins and with which values, setup(conn), run before anything of the handler (in
 -- worker 1), options, limits. Returns the other end; see linedancer.testing.peer. A worker that was killed starts
 -- again.
+---@function world:connect
+---@param handler linedancer.Handler|linedancer.State|string what its module returned; or the module's name, or path
+---@param opts? linedancer.testing.ConnectOptions where it begins, and with what
+---@return linedancer.testing.Peer peer
 function World:connect(handler, opts)
   opts = opts or {}
   check(opts, CONNECT)
@@ -216,6 +233,9 @@ World.listen, World.accept = listeners.listen, listeners.accept
 World.fault, World.heal, World.kill = faults.fault, faults.heal, faults.kill
 
 --- The number of connections and tasks that live in worker SLOT.
+---@function world:open_count
+---@param slot integer worker
+---@return integer count
 function World:open_count(slot) return self.core:open_count(slot) end
 
 -- At the end nobody listens any more, but names are let go.
@@ -227,6 +247,7 @@ local function quiesce(self)
 end
 
 --- End the world: all its connections and tasks go, without a word to their handlers, and the workers but the first.
+---@function world:close
 function World:close()
   if self.closed then return end
   self:begin_running()
@@ -253,6 +274,9 @@ end
 
 --- A world. OPTS: workers (1, at most 16), seed (a whole number; none: a fixed order), and options and limits, for
 -- connections that are given none of their own.
+---@function t.world
+---@param opts? linedancer.testing.WorldOptions how many workers, in which order
+---@return linedancer.testing.World world
 function M.new(opts)
   opts = opts or {}
   local workers, message = shape.guard(check_options)(opts)
@@ -275,6 +299,10 @@ end
 
 --- Call FN(world) for OPTS.seeds (50) worlds, with as many seeds; OPTS may hold what new() takes. An error names its
 -- seed, with which t.world does the same again.
+---@function t.every_order
+---@param fn fun(world: linedancer.testing.World) a test
+---@param opts? linedancer.testing.OrderOptions how many orders
+---@return integer seeds
 function M.every_order(fn, opts)
   local plan, seeds = {}, 50
   for key, value in pairs(opts or {}) do

@@ -18,6 +18,15 @@ local M = { TEXTS = { "ca", "certificate", "key" } }
 
 local core, W, now = api.core, api.vm, api.struct.now
 
+--- Whom to trust, and as who, on connections that we make.
+---@class linedancer.TlsOptions
+---@field server_name? string who is to be reached, if that is not the host of the address
+---@field ca? string whom to trust instead of those that the system trusts: a file, or PEM text
+---@field verify? boolean false: anybody, under any name
+---@field certificate? string our own, a file or PEM text; with key
+---@field key? string of the certificate, a file or PEM text
+---@field alpn? string[] protocols, the best first
+
 local KEYS = { server_name = true, ca = true, verify = true, certificate = true, key = true, alpn = true }
 local TEXTS = M.TEXTS
 local FRESH = 60 -- seconds
