@@ -19,7 +19,7 @@ local sessions = require "gate.session"
 local HEADER, STARTUP, AUTHENTICATION = frames.HEADER, ld.format ">I4 I4", ld.format ">B I4 I4"
 local CANCEL, SSL, GSS = 80877102, 80877103, 80877104
 local STARTUP_MAX, PASSWORD_MAX = 10000, 65535 -- bytes, as of the server
-local AUTHENTICATE, READY, PASSWORD, TERMINATE = ("RZpX"):byte(1, 4)
+local AUTHENTICATE, ERROR, READY, PASSWORD, TERMINATE = ("REZpX"):byte(1, 5)
 -- The kinds of authentication requests to which the client has an answer.
 local ASKS = { [3] = true, [5] = true, [7] = true, [8] = true, [9] = true, [10] = true, [11] = true }
 local OFF = { [""] = true, ["false"] = true, off = true, no = true, ["0"] = true }
@@ -78,6 +78,7 @@ function states.login(conn)
   local kind, size = conn.up:peek(HEADER)
   if not kind then return end
   local asks = kind == AUTHENTICATE and ASKS[select(3, conn.up:peek(AUTHENTICATION))]
+  if kind == ERROR then ld.log.warn("login refused", { conn = conn.id, user = conn.user, database = conn.database }) end
   conn.up:relay(conn, size + 1)
   if asks then return "password" end
   if kind ~= READY then return "login" end

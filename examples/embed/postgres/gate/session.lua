@@ -1,7 +1,7 @@
 --- gate.session: what the server has yet to answer to a client, how long it takes, and what is said of it in the log.
 --
 -- A session's queue holds entries from `first` to `last`: { kind, text, start, waited, rows, refused, code }. Kinds are
--- query, which ends with ReadyForQuery; parse; execute; and sync, which ends a batch of the two. The text is a string or,
+-- query, which ends with ReadyForQuery; parse; execute; and sync, which ends a batch of the two. The text is a string;
 -- of a query, which is seldom said twice, a buffer: to make a string of each would cost more than all else here.
 local ld = require "linedancer"
 
@@ -137,7 +137,9 @@ local function presentable(text, most)
   text = tostring(text):match "^%Z*"
   if text:lower():find("password", 1, true) then return (text:match "^%s*%a+%s+%a+" or "") .. " (a password)" end
   if #text <= most then return text end
-  return (text:sub(1, most):gsub("[\192-\255][\128-\191]*$", "")) .. "..."
+  local cut, next_byte = text:sub(1, most), text:byte(most + 1)
+  if next_byte >= 128 and next_byte < 192 then cut = cut:gsub("[\192-\255][\128-\191]*$", "") end
+  return cut .. "..."
 end
 
 --- ENTRY, a statement, has been answered: count it, and log it if it is slow or has failed.
