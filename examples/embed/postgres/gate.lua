@@ -132,7 +132,7 @@ end
 local function on_timer(conn)
   local left = conn.options.idle - (ld.now() - conn.session.done)
   if not sessions.at_rest(conn.session) then left = conn.options.idle end
-  if left > 0 then return conn:timer("idle", left) end
+  if left > 0.01 then return conn:timer("idle", left) end
   frames.dismiss(conn, "57P05", "nothing has been asked for too long", "idle")
 end
 
@@ -143,8 +143,8 @@ local function on_drain(conn)
 end
 
 local function on_error(conn, err)
-  if err.conn and err.conn ~= conn.id then return frames.dismiss(conn, "08006", "the server is lost", "server lost") end
-  frames.dismiss(conn, err.code == "timeout" and "08006" or "08P01", err.message or err.code, err.code)
+  if err.conn and err.conn ~= conn.id then return frames.last_words(conn, "08006", "the server is lost") end
+  frames.last_words(conn, err.code == "timeout" and "08006" or "08P01", err.message or err.code)
 end
 
 return {

@@ -15,9 +15,14 @@ function M.error(severity, code, text)
   return M.frame("E", ("S%s\0V%s\0C%s\0M%s\0\0"):format(severity, severity, code, text))
 end
 
---- Tell the client why, if it is between two messages, and end its connection with REASON.
-function M.dismiss(conn, code, text, reason)
+--- Tell the client why its connection ends, if it is between two messages.
+function M.last_words(conn, code, text)
   if not conn.torn then conn:write(M.error("FATAL", code, text)) end
+end
+
+--- End the connection with REASON, and say why.
+function M.dismiss(conn, code, text, reason)
+  M.last_words(conn, code, text)
   conn:close(reason)
 end
 
