@@ -8,8 +8,8 @@
 --      '--> cancel, raw                            a CancelRequest; replication, which is passed on as it is
 --
 -- The connection's coroutine passes on what the client says (gate/client.lua), a task what the server says
--- (gate/server.lua). Bodies are moved in C: what becomes a Lua string is the beginning of a statement, its tag and an
--- error's code, never a row or a password.
+-- (gate/server.lua). Bodies are moved in C: what becomes a Lua string is the text of a prepared statement, the tag of
+-- what was done and an error's code, never a row or a password.
 local client = require "gate.client"
 local frames = require "gate.frames"
 local ld = require "linedancer"
@@ -107,7 +107,7 @@ end
 function states.message(conn, kind, size)
   if size < 4 then conn:fail "a message is shorter than its length" end
   local look = take[kind]
-  if not (look and look(conn, conn.session, size)) then conn:relay(conn.up, size + 1) end
+  if not (look and look(conn, conn.session, size)) then frames.pass(conn, conn.up, size) end
   if kind ~= TERMINATE then return "serve" end
 end
 

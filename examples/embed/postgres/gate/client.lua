@@ -22,6 +22,7 @@ local on = {}
 -- Pass on the first N of SIZE + 1 bytes, which are VIEW, and the rest.
 local function pass(conn, view, n, size)
   conn.up:write(view)
+  frames.wrote(conn.up, n)
   if n <= size then conn:relay(conn.up, size + 1 - n) end
   return true
 end

@@ -4,6 +4,7 @@ local frames = require "gate.frames"
 local ld = require "linedancer"
 local sessions = require "gate.session"
 
+local pass, wrote = frames.pass, frames.wrote
 local head_of, pop, finish = sessions.head, sessions.pop, sessions.finish
 local HEADER, IDLE = frames.HEADER, sessions.IDLE
 
@@ -48,6 +49,7 @@ function on.C(conn, session, size, up)
   conn:write(text)
   if head then head.rows = head.rows + rows_of(text) end
   executed(conn, session)
+  wrote(conn, size + 1)
   return true
 end
 
@@ -86,6 +88,7 @@ function on.Z(conn, session, size, up)
   if head then pop(session) end
   if head and head.kind == "query" then finish(session, head) end
   if session.draining then M.leave_if_draining(conn) end
+  wrote(conn, size + 1)
   return true
 end
 
@@ -109,11 +112,7 @@ local function pass_all(conn, session, up)
     local kind, size = up:peek(HEADER)
     if not kind then return end
     local look = take[kind]
-    if not (look and look(conn, session, size, up)) then
-      conn.torn = true
-      up:relay(conn, size + 1)
-      conn.torn = false
-    end
+    if not (look and look(conn, session, size, up)) then pass(up, conn, size) end
   end
 end
 
