@@ -178,6 +178,13 @@ describe("examples/embed/postgres/gate.lua", function()
     assert.same({ "ann@shop 1 ok", "ann@shop 7 ok" }, said)
   end)
 
+  it("is in step again at the next sync when the server has left an answer out", function()
+    local client = login()
+    client:send(execute "" .. SYNC .. query "select 3")
+    server:send(READY .. complete "SELECT 3" .. READY)
+    assert.same({ "ann@shop 3 ok" }, said)
+  end)
+
   it("has who exceeds the limit wait, in their order", function()
     local client = login { rate = 2, burst = 1 }
     client:send(query "1" .. query "2" .. query "3")

@@ -108,7 +108,7 @@ end
 --- Sync
 function on.S(_, session)
   if session.copying then return end -- the server ignores it
-  session.failed, session.since = false, nil
+  session.failed, session.since = false, false
   push(session, "sync", "", 0)
 end
 
