@@ -16,6 +16,8 @@ install(DIRECTORY handlers examples DESTINATION ${data}
 install(DIRECTORY library DESTINATION ${data})
 install(FILES README.md HANDLERS.md ARCHITECTURE.md CHANGES.md
     LICENSE TYPE DOC OPTIONAL)
+file(GLOB doc_pages CONFIGURE_DEPENDS docs/*.md)
+install(FILES ${doc_pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs)
 
 # The prefix is known for certain only when installing.
 set(seccomp_pc "")

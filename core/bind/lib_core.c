@@ -241,6 +241,8 @@ static int l_machine(lua_State *L)
     m->watches_end = lua_toboolean(L, -1);
     lua_getfield(L, 1, "native");
     m->native = lua_touserdata(L, -1);
+    lua_getfield(L, 1, "in_bursts");
+    m->in_bursts = lua_toboolean(L, -1);
     lua_getfield(L, 1, "class");
     m->class_ref = luaL_ref(L, LUA_REGISTRYINDEX);
     m->next = vm->machines;

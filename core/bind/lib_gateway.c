@@ -162,15 +162,9 @@ static int l_join(lua_State *L)
 
 static const luaL_Reg gateway[] = {
 
-    {"run", l_run},
-    {"heed", l_heed},
-    {"extend_turn", l_extend_turn},
-    {"stop", l_stop},
-    {"role", l_role},
-    {"propose", l_propose},
-    {"plan", l_plan},
-    {"join", l_join},
-    {NULL, NULL}};
+    {"run", l_run},   {"heed", l_heed}, {"extend_turn", l_extend_turn},
+    {"stop", l_stop}, {"role", l_role}, {"propose", l_propose},
+    {"plan", l_plan}, {"join", l_join}, {NULL, NULL}};
 
 void ld_lib_gateway(lua_State *L)
 {

@@ -287,26 +287,69 @@ static int push_next(const struct ld_session *s, int next)
     return 2;
 }
 
+static int call_state(struct ld_session *s, const struct ld_native_state *st)
+{
+    struct ld_frame f;
+
+    f.count = 0;
+    f.result = s->conn->pool->result;
+    if (st->format)
+        ld_native_look(&f, st, f.result);
+    return st->run(s, &f);
+}
+
+/* Is a frame of ST, the next state, there already, and may it be entered with
+ * no more ado? */
+static bool goes_on(const struct ld_session *s,
+                    const struct ld_native_state *st)
+{
+    struct ld_conn *c = s->conn;
+
+    return st->format && ld_conn_unread(c) > 0 && c->pool->running == c &&
+           ld_task_machine(c)->in_bursts &&
+           !(c->doom | c->news | c->wait | c->parked) &&
+           !ld_conn_over_high_water(c) &&
+           ld_conn_enter(c, st->index) == LD_OK &&
+           ld_conn_unpack_running(c, st->format, LD_OPENS | LD_NOWAIT) == LD_OK;
+}
+
 /* core.native_run(handle, conn, state) -> the next state's name, nothing, or
- * false and why it failed; the frame is in the result. */
+ * false and why it failed; the frame is in the result.  Frames that came with
+ * it are done here, too: what a state would do in Lua between two of them is
+ * the same. */
 static int l_run(lua_State *L)
 {
     const struct ld_native_state *st;
     struct ld_session s;
-    struct ld_frame f;
     int next;
 
     if (!open_session(L, &s))
         return 0;
     st = &s.native->states[(size_t)luaL_checknumber(L, 3) - 1];
-    f.count = 0;
-    f.result = ld_vm_of(L)->pool->result;
-    if (st->format)
-        ld_native_look(&f, st, f.result);
     enter_host(&s);
-    next = st->run(&s, &f);
+    do {
+        next = call_state(&s, st);
+        if (next < 0 || (size_t)next >= s.native->state_count)
+            break;
+        st = &s.native->states[next];
+    } while (goes_on(&s, st));
     leave_host(&s);
     return push_next(&s, next);
+}
+
+/* core.native_order(handle, indices): which of the machine's states, from 0,
+ * each of the handler's is. */
+static int l_order(lua_State *L)
+{
+    struct ld_native *n = lua_touserdata(L, 1);
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    for (size_t i = 0; i < n->state_count; i++) {
+        lua_rawgeti(L, 2, (int)i + 1);
+        n->states[i].index = (uint32_t)luaL_checknumber(L, -1);
+        lua_pop(L, 1);
+    }
+    return 0;
 }
 
 /* core.native_message(handle, conn, topic, message) -> true: as before; or as
@@ -357,11 +400,10 @@ void ld_native_closed(struct ld_vm *vm, struct ld_conn *c)
     leave_host(&s);
 }
 
-static const luaL_Reg native[] = {{"native", l_native},
-                                  {"native_run", l_run},
-                                  {"native_message", l_message},
-                                  {"native_error", l_error},
-                                  {NULL, NULL}};
+static const luaL_Reg native[] = {
+    {"native", l_native},      {"native_run", l_run},
+    {"native_order", l_order}, {"native_message", l_message},
+    {"native_error", l_error}, {NULL, NULL}};
 
 void ld_lib_native(lua_State *L)
 {

@@ -10,7 +10,7 @@ struct ld_native_state {
     struct ld_format *format; /* the same; NULL */
     const struct ld_field *fields;
     uint32_t field_count;
-    bool grouped; /* has repeats or conditions */
+    uint32_t index; /* of the machine's states */
     double idle, total;
     int (*run)(struct ld_session *s, const struct ld_frame *frame);
 };

@@ -60,6 +60,7 @@ struct ld_machine {
     int class_ref;             /* metatable of its connections */
     bool watches_end;          /* has on_close */
     struct ld_native *native;  /* a handler in C, or NULL */
+    bool in_bursts;            /* which may take several frames at a time */
     uint32_t made;             /* connections accepted for it */
     struct ld_machine *next;
 };

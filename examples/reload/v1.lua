@@ -1,4 +1,4 @@
---- Counts the lines of each client. See HANDLERS.md, and watch.sh beside this.
+--- Counts the lines of each client. See docs/reload.md, and watch.sh beside this.
 --
 --   build/linedancer run --listen 127.0.0.1:7000 --handler examples/reload/v1.lua
 local states = {}

@@ -36,6 +36,7 @@ function M.new(definition, options, limits, listener, version)
   local machine = {
     name = definition.name or "?", initial = definition.initial, names = definition.state_names, states = {},
     options = options, limits = limits, version = version or 1, listener = listener, failures = 0, errors = 0,
+    native = definition.native,
     successor = false, -- a field that is there is found faster, at each transition
     on_error = definition.on_error, on_close = definition.on_close, on_drain = definition.on_drain,
     on_message = definition.on_message, on_timer = definition.on_timer, upgrade = definition.upgrade,
@@ -52,7 +53,7 @@ function M.new(definition, options, limits, listener, version)
     class = class.new(machine, methods, facts, "conn"), timeouts = timeouts,
     frame = limits.frame, output = limits.output, linger = limits.linger, lifetime = limits.lifetime,
     stall = limits.stall, watches_end = machine.on_close ~= nil or definition.native ~= nil,
-    native = definition.native,
+    native = definition.native, in_bursts = true,
   }
   return machine
 end

@@ -72,6 +72,13 @@ local function define(name, native)
     end
   end
   local definition = assert(handler.define(value, name))
+  local indices = {}
+  for index, state in ipairs(native) do
+    for place, other in ipairs(definition.state_names) do
+      if other == state.name then indices[index] = place - 1 end
+    end
+  end
+  core.native_order(native.handle, indices)
   definition.native = native.handle
   definition.file = name
   return definition

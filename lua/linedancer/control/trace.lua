@@ -129,6 +129,7 @@ local function machine_for(trace, base)
   machine.handle = core.machine {
     class = class.new(machine, methods_of(trace), conns.facts, "conn"), timeouts = base.timeouts,
     frame = base.limits.frame, output = base.limits.output, linger = base.limits.linger, watches_end = true,
+    lifetime = base.limits.lifetime, stall = base.limits.stall, native = base.native,
   }
   return machine
 end

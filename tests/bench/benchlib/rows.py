@@ -112,6 +112,8 @@ ROWS = [
             Entrant("linedancer slices", "linedancer", "framed_slices", 1.10),
             Entrant("linedancer strings", "linedancer", "framed_strings",
                     1.30),
+            Entrant("linedancer in C", "linedancer", "", None,
+                    "linedancer native"),
             Entrant("erlang packet 4", "erlang", "4"),
             Entrant("luv", "luv", "framed"),
             Entrant("cqueues", "cqueues", "framed"),

@@ -85,6 +85,10 @@ def raw(_mode):
     return started([program("raw")])
 
 
+def native(_mode):
+    return started([program("native")])
+
+
 def handler_file(name):
     """Our own for the benchmark, or one that comes with Linedancer."""
     for directory in (BENCH, ROOT):
@@ -275,6 +279,7 @@ START = {"raw": raw, "linedancer": linedancer, "haproxy": haproxy,
          "linedancer unwatched": linedancer_unwatched,
          "linedancer proxied": linedancer_proxied,
          "linedancer messages": linedancer_messages,
+         "linedancer native": native,
          "erlang messages": erlang_messages, "raw fanout": fanout_raw,
          "raw proxy": proxy_raw, "linedancer proxy": proxy_linedancer,
          "haproxy proxy": proxy_haproxy, "nginx proxy": proxy_nginx,
