@@ -153,7 +153,8 @@ describe("examples/embed/postgres/gate.lua", function()
   it("counts statements, their rows and errors, in all protocols", function()
     local client = login()
     client:send(query "select 1; insert ..." .. query "select 1/0" .. query "")
-    server:send(message("D", ("x"):rep(10000)) .. complete "SELECT 2" .. complete "INSERT 0 30" .. READY .. failure "22012" .. READY
+    server:send(message("D", ("x"):rep(10000)))
+    server:send(complete "SELECT 2" .. complete "INSERT 0 30" .. READY .. failure "22012" .. READY
       .. message("I", "") .. READY)
     client:send(parse("", "select 1") .. bind("", "", "x") .. execute "" .. execute "" .. SYNC)
     server:send(message("1", "") .. message("2", "") .. complete "SELECT 1" .. message("s", "") .. READY)

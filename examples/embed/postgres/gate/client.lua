@@ -65,18 +65,25 @@ function on.F(conn, session, size)
   return true
 end
 
--- The first bytes of a message's body.
-local function beginning(conn, size, most)
-  return conn:peek(math.min(size, most + 4) + 1):sub(6)
+local KNOWN_MAX = 500
+local known, known_count = {}, 0 -- { name, text } by the beginning of a Parse: most come again
+
+local function read_parse(conn, message)
+  local name, text = message:sub(6):match "^(%Z*)%z(%Z*)"
+  if not name or #name > NAME_MAX then conn:fail "the name of a statement is too long" end
+  if known_count == KNOWN_MAX then known, known_count = {}, 0 end
+  local pair = { name = name, text = text }
+  known[message], known_count = pair, known_count + 1
+  return pair
 end
 
 --- Parse
 function on.P(conn, session, size)
-  local name, text = beginning(conn, size, NAME_MAX + conn.options.statement + 2):match "^(%Z*)%z(%Z*)"
-  if not name or #name > NAME_MAX then conn:fail "the name of a statement is too long" end
+  local message = conn:peek(math.min(size, NAME_MAX + conn.options.statement + 6) + 1)
+  local pair = known[message] or read_parse(conn, message)
   session.since = session.since or ld.now()
-  remember(session, session.texts, name, text)
-  push(session, "parse", text, 0)
+  remember(session, session.texts, pair.name, pair.text)
+  push(session, "parse", pair.text, 0)
 end
 
 --- Bind
