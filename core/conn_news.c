@@ -33,6 +33,7 @@ struct ld_conn *ld_conn_new_task(struct ld_pool *pool,
     if (!c)
         return NULL;
     c->task = c->shut = true;
+    pool->opened--; /* it is no connection */
     ld_conn_queue(c);
     return c;
 }

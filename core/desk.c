@@ -9,6 +9,8 @@
 
 enum job_stage { WAITING, BEGUN, DONE };
 
+enum { TURN_MAX = 256 /* jobs of a turn of the loop */ };
+
 static const double FOREVER = 1e9; /* seconds */
 
 struct job {
@@ -66,8 +68,9 @@ static void perform(struct ld_desk *d, struct job *j)
     pthread_cond_broadcast(&d->done);
 }
 
-/* What is put meanwhile is for the next turn of the loop: work that leads to
- * work must not keep it from its connections. */
+/* What is put meanwhile is for the next turn of the loop, and so is what is
+ * much: work must not keep it from its connections, whose mailboxes would
+ * overflow by what it sends them. */
 static void on_wake(struct ev_loop *loop, ev_async *w, int events)
 {
     struct ld_desk *d = w->data;
@@ -75,7 +78,8 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int events)
 
     (void)events;
     pthread_mutex_lock(&d->lock);
-    for (count = d->count; count > 0 && d->first; count--)
+    count = d->count < TURN_MAX ? d->count : TURN_MAX;
+    for (; count > 0 && d->first; count--)
         perform(d, take(d));
     if (d->first && !d->closed)
         ev_async_send(loop, &d->wake);

@@ -26,8 +26,8 @@
  * gateway's.  Callbacks run in the gateway's thread, and must not block.
  *
  * FORK.  In a child made by fork() a gateway is of no use: everything returns
- * LD_ERR_FORKED, but ld_gateway_free(), which closes what the child inherited
- * and leaves the parent's alone.
+ * LD_ERR_FORKED.  ld_gateway_free() does, too, but closes the sockets that the
+ * child inherited, and leaves the parent's alone.
  *
  * COMPATIBILITY.  A program that was built with this header runs on every later
  * library of the same soname.  Structs that may grow begin with their size:
@@ -69,7 +69,8 @@ const char *ld_error_text(void);
 /* The library's version, such as "0.2.0". */
 const char *ld_version(void);
 
-/* LINE ends in a newline and is valid during the call. */
+/* LINE is "TIME LEVEL EVENT key=value ...", the level being debug, info, warn
+ * or error; it ends in a newline and is valid during the call. */
 typedef void (*ld_gateway_log_fn)(void *ctx, const char *line, size_t len);
 
 /* Zero means the default, for every member.  This struct stays as it is. */
@@ -113,6 +114,11 @@ int ld_gateway_preload(struct ld_gateway *g, const char *name,
  * a handler or a module inside the host.  Copied. */
 int ld_gateway_add_script(struct ld_gateway *g, const char *name,
                           const char *script);
+
+/* In the config and in handlers `host.NAME` is the text VALUE: what the host
+ * knows, such as an address, without writing Lua.  Copied; may be set again. */
+int ld_gateway_set_value(struct ld_gateway *g, const char *name,
+                         const char *value);
 
 /* The config in the file PATH; relative paths in it are below its directory.
  * Its handlers are loaded and its listeners are bound; nothing is accepted
@@ -167,8 +173,9 @@ struct ev_loop *ld_gateway_loop(struct ld_gateway *g);
 /* ---- Work and messages, from any thread ---- */
 
 /* Have FN(CTX, G) called once in the gateway's thread, soon, in the order of
- * these calls.  At most 65536 wait: LD_ERR_FULL.  What still waits when it has
- * stopped is called all the same, while it stops or is freed. */
+ * these calls and of what is published from other threads.  At most 65536 wait:
+ * LD_ERR_FULL.  What still waits when it has stopped is called all the same,
+ * while it stops or is freed. */
 typedef void (*ld_gateway_work_fn)(void *ctx, struct ld_gateway *g);
 int ld_gateway_post(struct ld_gateway *g, ld_gateway_work_fn fn, void *ctx);
 
@@ -182,8 +189,10 @@ int ld_gateway_call(struct ld_gateway *g, ld_gateway_work_fn fn, void *ctx,
  * for state functions: leave its stack as it was, and catch errors. */
 struct lua_State *ld_gateway_lua(struct ld_gateway *g);
 
-/* Publish SIZE bytes, which are copied, to all that subscribe to TOPIC: in Lua
- * they come as a string.  From another thread it is queued: LD_ERR_FULL. */
+/* Any thread.  Publish SIZE bytes, at most 16 MB, which are copied, to all that
+ * subscribe to TOPIC: in Lua they come as a string.  From another thread, and
+ * in a callback, it is queued: LD_ERR_FULL.  Who has limits.mailbox messages
+ * that wait misses it, and those are counted as `topic_dropped`. */
 int ld_gateway_publish(struct ld_gateway *g, const char *topic,
                        const void *message, size_t size);
 
@@ -212,7 +221,8 @@ struct ld_gateway_stats {
         .size = sizeof(struct ld_gateway_stats) \
     }
 
-/* Any thread; from others than its own it waits for 10 seconds at most. */
+/* Any thread; from others than its own it waits for 10 seconds at most.  After
+ * it has stopped they are those of its end. */
 int ld_gateway_get_stats(struct ld_gateway *g, struct ld_gateway_stats *stats);
 
 /* ---- Handlers in C: state functions over the same unpacker ----

@@ -165,7 +165,7 @@ void ld_pool_give(struct ld_pool *pool, struct ld_conn *c)
     c->need = pool->free_slots;
     pool->free_slots = c->slot;
     pool->open--;
-    pool->closed++;
+    pool->closed += !c->task;
 }
 
 struct ld_chain *ld_pool_chain(struct ld_pool *pool)

@@ -88,7 +88,7 @@ struct ld_pool {
     struct ld_chain *spare_chains;
     struct ld_await *spare_awaits;
     int pipe[2];             /* for splice(); 0 while there is none */
-    uint64_t opened, closed; /* counters */
+    uint64_t opened, closed; /* connections, not tasks, so far */
 };
 
 /* NULL with errno set when out of memory. */

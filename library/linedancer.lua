@@ -81,7 +81,7 @@
 ---@field limits? linedancer.HandlerLimits within those of the config
 ---@field timeouts? table<string|1, number|linedancer.Timeout|false> by state; [1] is for the others, false for no timeout
 ---@field enter? table<string, fun(conn: linedancer.Conn, from: string?)> by state, called as it is entered; FROM is the state before
----@field start? fun() called once in each worker, for each version of the code; makes tasks
+---@field start? fun(options: table[]) called once in each worker, for each version, with the options of its listeners
 ---@field on_message? linedancer.OnMessage|table<string, linedancer.OnMessage> called with each message; or by state
 ---@field on_timer? fun(conn: linedancer.Conn, name: any, value: any): string?, ... called when a timer of conn:timer() goes off
 ---@field on_drain? fun(conn: linedancer.Conn, seconds: number): string?, ... called when the gateway drains, SECONDS before it gives up

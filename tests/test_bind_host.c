@@ -151,6 +151,7 @@ static void test_messages(void **state)
 {
     struct ld_gateway *g = host_gateway(NULL, NULL);
     struct heard h = {.gateway = g};
+    struct ld_gateway_stats stats = LD_STATS;
     int port = host_load(g, LISTENER), fd;
     uint32_t id = 0;
 
@@ -166,6 +167,8 @@ static void test_messages(void **state)
     assert_true(host_asks(fd, "", "news/host=two\n"));
     assert_string_equal(h.topic, "to/us");
     assert_string_equal(h.text, "two");
+    assert_int_equal(ld_gateway_get_stats(g, &stats), 0);
+    assert_int_equal(stats.opened, 1); /* a subscription is no connection */
     close(fd);
     assert_int_equal(ld_gateway_free(g), 0);
 }
@@ -316,6 +319,29 @@ static void test_scripts(void **state)
     assert_int_equal(ld_gateway_free(g), 0);
 }
 
+/* Values of the host are there for configs and handlers, as they are, and after
+ * a reload. */
+static void test_values(void **state)
+{
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    int fd, port;
+
+    (void)state;
+    assert_int_equal(ld_gateway_set_value(g, "word", "it's \"'\n"), 0);
+    assert_int_equal(ld_gateway_add_script(g, "say",
+                                           "local word = host.word "
+                                           "return function(conn) "
+                                           "conn:write(word) end"),
+                     0);
+    port = host_load(g, "host.word and 'say'");
+    ld_gateway_start(g);
+    assert_int_equal(ld_gateway_reload(g), 0);
+    fd = host_connect(port);
+    assert_true(host_asks(fd, "", "it's \"'\n"));
+    close(fd);
+    assert_int_equal(ld_gateway_free(g), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,7 +349,7 @@ int main(void)
         cmocka_unit_test(test_attached), cmocka_unit_test(test_messages),
         cmocka_unit_test(test_work),     cmocka_unit_test(test_reload),
         cmocka_unit_test(test_quiet),    cmocka_unit_test(test_watchdog),
-        cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_scripts),  cmocka_unit_test(test_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

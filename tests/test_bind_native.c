@@ -261,7 +261,7 @@ static void test_errors(void **state)
           "the name is too long");
     fails("\1", 1, true, "truncated", "");
     fails("", 0, false, "timeout", "");
-    fails("\1a\11\0\0\0\0\0\0", 9, false, "fail", "returned 99");
+    fails("\1a\11\0\0\0\0\0\0", 9, false, "error", "returned 99");
 }
 
 /* Those that live when all ends are closed, too. */

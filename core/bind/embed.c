@@ -56,6 +56,10 @@ static void end(struct ld_gateway *g)
 {
     g->inside++;
     ld_desk_close(g->desk);
+    if (g->vm)
+        ld_vm_abort(g->vm);
+    g->last = ld_embed_count(g);
+    g->last.lua_bytes = g->last.accepted = 0;
     ld_gateway_dismantle(g);
     g->inside--;
     g->stage = LD_STAGE_STOPPED;

@@ -185,6 +185,20 @@ LD_PUBLIC int ld_gateway_add_script(struct ld_gateway *g, const char *name,
     return 0;
 }
 
+LD_PUBLIC int ld_gateway_set_value(struct ld_gateway *g, const char *name,
+                                   const char *value)
+{
+    int code = begin(g);
+
+    if (code || (code = check_name(name)))
+        return code;
+    if (!value)
+        return ld_refuse(LD_ERR_ARGUMENT, "value '%s' is NULL", name);
+    lua_pushstring(g->L, name);
+    lua_pushstring(g->L, value);
+    return ld_embed_lua(g, "set_value", 2, 0) ? LD_ERR_ARGUMENT : 0;
+}
+
 LD_PUBLIC int ld_gateway_port(struct ld_gateway *g, const char *name)
 {
     int port, code = ld_embed_free(g);

@@ -219,6 +219,21 @@ LD_PUBLIC int ld_gateway_unsubscribe(struct ld_gateway *g, uint32_t id)
     return code;
 }
 
+struct ld_gateway_stats ld_embed_count(const struct ld_gateway *g)
+{
+    const struct ld_vm *vm = g->vm;
+
+    return (struct ld_gateway_stats){.opened = vm->pool->opened,
+                                     .closed = vm->pool->closed,
+                                     .accepted = vm->accepted,
+                                     .refused =
+                                         vm->refused[LD_SOURCE_CONNECTIONS] +
+                                         vm->refused[LD_SOURCE_RATE],
+                                     .handshakes = vm->failed_handshakes,
+                                     .lua_bytes = ld_alloc_used(vm->alloc),
+                                     .version = g->version};
+}
+
 struct counting {
     struct ld_gateway *g;
     struct ld_gateway_stats stats;
@@ -227,40 +242,38 @@ struct counting {
 static void count(void *ctx)
 {
     struct counting *c = ctx;
-    const struct ld_gateway *g = c->g;
-    const struct ld_vm *vm = g->vm;
 
-    c->stats.opened = vm->pool->opened;
-    c->stats.closed = vm->pool->closed;
-    c->stats.accepted = vm->accepted;
-    c->stats.refused =
-        vm->refused[LD_SOURCE_CONNECTIONS] + vm->refused[LD_SOURCE_RATE];
-    c->stats.handshakes = vm->failed_handshakes;
-    c->stats.lua_bytes = ld_alloc_used(vm->alloc);
-    c->stats.version = g->version;
+    c->stats = ld_embed_count(c->g);
+}
+
+/* A caller's struct may be of a newer header, or an older one. */
+static void copy_stats(struct ld_gateway_stats *to,
+                       const struct ld_gateway_stats *from)
+{
+    size_t size = to->size;
+
+    memset(to, 0, size);
+    memcpy(to, from, size < sizeof(*from) ? size : sizeof(*from));
+    to->size = size;
 }
 
 LD_PUBLIC int ld_gateway_get_stats(struct ld_gateway *g,
                                    struct ld_gateway_stats *stats)
 {
     struct counting c = {.g = g};
-    size_t size;
     int code = ld_embed_check(g);
 
-    if (code)
+    if (code && code != LD_ERR_STOPPED)
         return code;
     if (!stats || stats->size <= sizeof(stats->size))
         return ld_refuse(LD_ERR_ARGUMENT, "the stats are NULL, or their size "
                                           "is not set");
-    if (ld_embed_is_here(g))
-        count(&c);
-    else
-        code = ld_embed_desk(ld_desk_call(g->desk, count, &c, STATS));
     if (code)
+        c.stats = g->last;
+    else if (ld_embed_is_here(g))
+        count(&c);
+    else if ((code = ld_embed_desk(ld_desk_call(g->desk, count, &c, STATS))))
         return code;
-    size = stats->size; /* it may be of a newer header, or an older one */
-    memset(stats, 0, size);
-    memcpy(stats, &c.stats, size < sizeof(c.stats) ? size : sizeof(c.stats));
-    stats->size = size;
+    copy_stats(stats, &c.stats);
     return 0;
 }

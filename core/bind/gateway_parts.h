@@ -73,8 +73,9 @@ struct ld_gateway {
     struct ld_listening *listening;
     uint32_t listening_id;
     struct ld_native *natives;
-    uint64_t version; /* of the config */
-    bool broken;      /* the loop has lost its descriptor */
+    uint64_t version;             /* of the config */
+    struct ld_gateway_stats last; /* when it had stopped */
+    bool broken;                  /* the loop has lost its descriptor */
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t ended;
@@ -127,6 +128,9 @@ int ld_embed_lua(struct ld_gateway *g, const char *name, int count,
 
 /* The code for what the desk said. */
 int ld_embed_desk(enum ld_status st);
+
+/* What ld_gateway_get_stats() says, but for the size. */
+struct ld_gateway_stats ld_embed_count(const struct ld_gateway *g);
 
 /* core.hear(id, topic, message), for the host's subscriptions. */
 int ld_embed_hear(lua_State *L);

@@ -36,9 +36,12 @@ static bool find_own_directory(char dir[PATH_MAX])
  * it was meant to be. */
 static int l_data(lua_State *L)
 {
-    static const char *const places[] = {
-        "../share/linedancer", "../../share/linedancer",
-        "../../../../share/linedancer", "..", "../.."};
+    static const char *const places[] = {"../share/linedancer",
+                                         "../../share/linedancer",
+                                         "../../../share/linedancer",
+                                         "../../../../share/linedancer",
+                                         "..",
+                                         "../.."};
     char dir[PATH_MAX], path[PATH_MAX + 64], found[PATH_MAX];
 
     if (find_own_directory(dir))

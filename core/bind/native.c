@@ -278,12 +278,11 @@ static int push_next(const struct ld_session *s, int next)
     }
     if (next == LD_STATE_END)
         return 0;
+    if (next != LD_STATE_FAIL)
+        return luaL_error(L, "handler '%s' returned %d, which is no state",
+                          s->native->name, next);
     lua_pushboolean(L, 0);
-    if (next == LD_STATE_FAIL)
-        lua_pushstring(L, *s->reason ? s->reason : "failed");
-    else
-        lua_pushfstring(L, "handler '%s' returned %d, which is no state",
-                        s->native->name, next);
+    lua_pushstring(L, *s->reason ? s->reason : "failed");
     return 2;
 }
 

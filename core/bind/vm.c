@@ -326,6 +326,7 @@ struct ld_conn *ld_vm_adopt(struct ld_vm *vm, struct ld_link link,
         c->link.fd = -1; /* stays the caller's */
         c->link.transport = &ld_nowhere;
         c->task = true;
+        vm->pool->opened--;
         ld_conn_finish(c);
         errno = ENOMEM;
         return NULL;

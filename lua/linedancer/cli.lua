@@ -147,7 +147,7 @@ end
 -- The path of the control socket that HOW says; or nil and a message.
 local function control_of(how, host)
   if how.control then return how.control end
-  if not how.config then return os.getenv "LINEDANCER_CONTROL" or remote.DEFAULT end
+  if not how.config then return os.getenv "LINEDANCER_CONTROL" or remote.place() end
   local loaded, message = config.load(how.config, host.handlers_path)
   if not loaded then return nil, message end
   if not loaded.control then return nil, how.config .. " has no control socket" end

@@ -17,6 +17,7 @@ local topic = require "linedancer.topic"
 
 local M = {}
 
+local values = {} -- of the host, by name: `host` in configs and handlers
 local listening = {} -- the tasks of the host's subscriptions, by id
 
 function print(...) -- luacheck: ignore
@@ -29,8 +30,19 @@ function os.exit() -- luacheck: ignore
   error("os.exit: this gateway is part of another program, which decides when to end", 2)
 end
 
--- Load what READ(space) returns, and open its listeners.
-local function load(read)
+-- What FN(own) has loaded, which sees the host's values, with its directories known to OWN.
+local function complete(fn, own)
+  own.env.host = values
+  local loaded, message = fn(own)
+  if not loaded then return nil, message end
+  handler.search(loaded.path)
+  for _, dir in ipairs(loaded.path) do own:add(dir) end
+  return loaded
+end
+
+-- Load what FN(own) returns, and open its listeners.
+local function load(fn)
+  local function read(own) return complete(fn, own) end
   local files, own = source.record(), space.new()
   local loaded, message = read(own)
   if not loaded then return nil, message end
@@ -41,28 +53,14 @@ local function load(read)
   return true
 end
 
--- LOADED, with its directories known to OWN.
-local function complete(loaded, message, own)
-  if not loaded then return nil, message end
-  handler.search(loaded.path)
-  for _, dir in ipairs(loaded.path) do own:add(dir) end
-  return loaded
-end
-
 --- Load the config in PATH: true, or nil and a message.
 function M.load_file(path)
-  return load(function(own)
-    local loaded, message = config.load(path, core.data() .. "/handlers", own)
-    return complete(loaded, message, own)
-  end)
+  return load(function(own) return config.load(path, core.data() .. "/handlers", own) end)
 end
 
 --- The same of TEXT, which messages call NAME.
 function M.load_string(text, name)
-  return load(function(own)
-    local loaded, message = config.load_string(text, "=" .. name, ".", core.data() .. "/handlers", own)
-    return complete(loaded, message, own)
-  end)
+  return load(function(own) return config.load_string(text, "=" .. name, ".", core.data() .. "/handlers", own) end)
 end
 
 --- require(NAME) is to call OPEN, a C function: true, or nil and a message.
@@ -71,6 +69,9 @@ function M.preload(name, open)
   package.preload[name] = open
   return true
 end
+
+--- host.NAME is to be VALUE.
+function M.set_value(name, value) values[name] = value end
 
 --- NAME is to be the Lua text SCRIPT, as a handler and as a module: the same.
 function M.add_script(name, script)

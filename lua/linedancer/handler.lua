@@ -23,7 +23,7 @@ local suggest = require "linedancer.suggest"
 --   timeout
 ---@field enter? table<string, fun(conn: linedancer.Conn, from: string?)> by state, called as it is entered; FROM is
 --   the state before
----@field start? fun(options: table[]) called once in each worker, for each version of the code, with the options of each listener; makes tasks
+---@field start? fun(options: table[]) called once in each worker, for each version, with the options of its listeners
 ---@field on_message? linedancer.OnMessage|table<string, linedancer.OnMessage> called with each message; or by state
 ---@field on_timer? fun(conn: linedancer.Conn, name: any, value: any): string?, ... called when a timer of conn:timer()
 --   goes off

@@ -1,4 +1,5 @@
 local cli = require "linedancer.cli"
+local remote = require "linedancer.cli.remote"
 local scratch = require "spec.support.scratch"
 
 describe("the command line", function()
@@ -254,6 +255,12 @@ describe("the command line", function()
 
     before_each(function() answer = true end)
 
+    it("takes the first default that is there, else the last", function()
+      files.write("one", "")
+      assert.equal(file "one", remote.place { file "none", file "one", file "two" })
+      assert.equal(file "two", remote.place { file "none", file "two" })
+    end)
+
     it("finds it by its socket, its config, or where it is by default", function()
       answer = { versions = {} }
       ask("versions", "--control", "/x.sock")
@@ -262,7 +269,7 @@ describe("the command line", function()
       ask("versions", "--config", file "with.lua")
       assert.equal(files.dir .. "/c.sock", asked[1])
       ask("versions")
-      assert.equal(os.getenv "LINEDANCER_CONTROL" or "/run/linedancer.sock", asked[1])
+      assert.equal(os.getenv "LINEDANCER_CONTROL" or remote.place(), asked[1])
       local code, _, err = ask("versions", "--config", file "gateway.lua")
       assert.equal(1, code)
       assert.matches("gateway.lua has no control socket", err, 1, true)

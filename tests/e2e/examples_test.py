@@ -34,6 +34,7 @@ class Comments(unittest.TestCase):
         files = sorted(str(file)
                        for file in (SOURCE / "examples").rglob("*.lua")
                        if not file.read_text().endswith("return M\n"))
+        files.remove(str(SOURCE / "examples/embed/luajit/shout.lua"))  # serves
         result = run("check", *files)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertEqual(result.stdout.count(": good\n"), len(files))

@@ -104,7 +104,8 @@ Example: linedancer help run
 
 local FINDING = [[
 
-  --control PATH   of its control socket; default $LINEDANCER_CONTROL, or /run/linedancer.sock
+  --control PATH   of its control socket; default $LINEDANCER_CONTROL, else
+                   /run/linedancer/control.sock or /run/linedancer.sock
   --config CONFIG  whose `control` says where that is
   --json           print the answer as JSON
 

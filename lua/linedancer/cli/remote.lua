@@ -3,10 +3,21 @@ local json = require "linedancer.json"
 
 local M = {}
 
-local DEFAULT = "/run/linedancer.sock"
+-- Where control sockets are when nothing is said: of the unit of systemd, and elsewhere.
+local PLACES = { "/run/linedancer/control.sock", "/run/linedancer.sock" }
+local NOT_THERE = 2 -- ENOENT
 local DONE, REFUSED, NONE = 0, 1, 3
 
-M.DEFAULT = DEFAULT
+--- The first of PATHS (by default, of control sockets) that is there, also if it may not be opened; else the last.
+function M.place(paths)
+  paths = paths or PLACES
+  for _, path in ipairs(paths) do
+    local file, _, code = io.open(path)
+    if file then file:close() end
+    if file or code ~= NOT_THERE then return path end
+  end
+  return paths[#paths]
+end
 
 -- Rows of texts under HEADS, in columns; a column of numbers is aligned to the right.
 local function table_of(heads, rows)
