@@ -31,7 +31,9 @@ class Comments(unittest.TestCase):
         self.assertTrue(head("gateway")[0].startswith("./dev run "))
 
     def test_check_finds_nothing_wrong_with_any(self):
-        files = sorted(map(str, (SOURCE / "examples").rglob("*.lua")))
+        files = sorted(str(file)
+                       for file in (SOURCE / "examples").rglob("*.lua")
+                       if not file.read_text().endswith("return M\n"))
         files.remove(str(SOURCE / "examples/embed/luajit/shout.lua"))  # serves
         result = run("check", *files)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
