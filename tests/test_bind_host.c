@@ -251,12 +251,13 @@ static void test_reload(void **state)
     rmdir(dir);
 }
 
-/* What Lua prints goes to the log, and it cannot end the host. */
+/* What Lua prints goes to the log, all of it, and it cannot end the host. */
 static void test_quiet(void **state)
 {
     struct host_log log = {.size = 0};
     struct ld_gateway *g = host_gateway(NULL, &log);
-    int port = host_load(g, "function(conn) print('a', 1) os.exit(3) end");
+    int port = host_load(g, "function(conn) print('a\\0b', 1) "
+                            "os.exit(3) end");
     int fd;
 
     (void)state;
@@ -265,7 +266,7 @@ static void test_quiet(void **state)
     assert_true(host_ended(fd));
     close(fd);
     assert_int_equal(ld_gateway_free(g), 0);
-    assert_non_null(strstr(log.text, "a 1"));
+    assert_non_null(strstr(log.text, "a?b 1"));
     assert_non_null(strstr(log.text, "os.exit: this gateway is part of"));
 }
 

@@ -281,6 +281,23 @@ static int l_next(lua_State *L)
     return 1;
 }
 
+/* The text at INDEX, in which a NUL, which would hide the rest, is a "?". */
+static const char *whole_text(lua_State *L, int index)
+{
+    size_t n;
+    const char *p = luaL_optlstring(L, index, "", &n);
+    luaL_Buffer b;
+
+    if (!memchr(p, 0, n))
+        return p;
+    luaL_buffinit(L, &b);
+    for (size_t i = 0; i < n; i++)
+        luaL_addchar(&b, p[i] ? p[i] : '?');
+    luaL_pushresult(&b);
+    lua_replace(L, index);
+    return lua_tostring(L, index);
+}
+
 /* core.log(level, event, fields): one line. */
 static int l_log(lua_State *L)
 {
@@ -288,8 +305,8 @@ static int l_log(lua_State *L)
     int level = ld_log_level(luaL_checkstring(L, 1));
 
     luaL_argcheck(L, level >= 0, 1, "debug, info, warn or error expected");
-    ld_log(vm->log, (enum ld_level)level, luaL_checkstring(L, 2), "%s",
-           luaL_optstring(L, 3, ""));
+    ld_log(vm->log, (enum ld_level)level, whole_text(L, 2), "%s",
+           whole_text(L, 3));
     return 0;
 }
 

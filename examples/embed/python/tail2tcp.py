@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """python3 tail2tcp.py /var/log/syslog /var/log/auth.log
 printf 'follow auth.log\n' | nc 127.0.0.1 7032
 
