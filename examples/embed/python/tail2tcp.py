@@ -10,7 +10,7 @@ import os
 import pathlib
 import signal
 import sys
-import threading
+import time
 
 import linedancer
 
@@ -100,11 +100,12 @@ def publish(gateway, topic, message):
         except linedancer.Error as error:
             if error.code != "full":
                 raise
-        ended.wait(0.01)
+        time.sleep(0.01)
 
 
-def follow(gateway, tails):
-    while not ended.wait(PAUSE):
+def follow(gateway, tails, signals):
+    while not signals:
+        time.sleep(PAUSE)
         for tail in tails:
             for line in tail.lines():
                 publish(gateway, "line/" + tail.name, line)
@@ -119,7 +120,7 @@ def parse():
     return parser.parse_args()
 
 
-def serve(gateway, address, tails):
+def serve(gateway, address, tails, signals):
     def tell(_, asker):
         names = "\n".join(tail.name for tail in tails)
         gateway.publish("files/" + asker.decode(), names.encode())
@@ -130,7 +131,7 @@ def serve(gateway, address, tails):
     gateway.subscribe("ask", tell)
     gateway.start()
     print("port", gateway.port("tail"), flush=True)
-    follow(gateway, tails)
+    follow(gateway, tails, signals)
     gateway.stop()
     gateway.join(10)
     print(gateway.stats())
@@ -138,18 +139,17 @@ def serve(gateway, address, tails):
 
 def main():
     options = parse()
+    signals = []  # an Event would be locked when a signal comes amid wait()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda number, _: signals.append(number))
     try:
         tails = [Tail(path) for path in options.files]
         with linedancer.Gateway(log=lambda line: print(line, file=sys.stderr,
                                                        flush=True)) as gateway:
-            serve(gateway, options.listen, tails)
+            serve(gateway, options.listen, tails, signals)
     except (OSError, linedancer.Error) as error:
         sys.exit(f"tail2tcp: {error}")
 
-
-ended = threading.Event()
 
 if __name__ == "__main__":
     main()
