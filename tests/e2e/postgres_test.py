@@ -418,7 +418,7 @@ class Program(Case):
 
     def refuses(self, program):
         for options in (["--burst", "0"], ["--rate", "x"], ["--over", "all"],
-                        ["--listen", '"'], ["more"], ["--what"]):
+                        ["more"], ["--what"]):
             done = subprocess.run([program, *options], capture_output=True,
                                   text=True, timeout=PATIENCE, check=False)
             self.assertEqual((done.returncode, done.stdout), (2, ""), options)
@@ -427,6 +427,10 @@ class Program(Case):
                               check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("in use", done.stderr)
+        done = subprocess.run([program, "--listen", '"'], capture_output=True,
+                              text=True, timeout=PATIENCE, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("""address '"' lacks the port""", done.stderr)
 
 
 if __name__ == "__main__":

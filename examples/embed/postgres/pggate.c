@@ -4,7 +4,7 @@
  *   make && ./pggate --listen 127.0.0.1:6432 --upstream 127.0.0.1:5432
  *
  * It embeds Linedancer: the protocol is in gate.lua and gate/, which the
- * Makefile turns into scripts.h, so that there is nothing to install beside
+ * Makefile turns into scripts.c, so that there is nothing to install beside
  * the program.  The gateway serves in a thread of its own; this one waits for
  * signals: SIGUSR1 prints the summary, SIGTERM and SIGINT drain and end, and a
  * second one ends at once.  What Lua has to tell C it publishes.
@@ -21,8 +21,6 @@
 
 #include "report.h"
 #include "scripts.h"
-
-enum { CONFIG_SIZE = 4096 };
 
 struct options {
     const char *listen, *upstream, *over;
@@ -51,13 +49,13 @@ static const char HELP[] =
 static const char CONFIG[] =
     "local ld = require 'linedancer'\n"
     "return { drain = 5, limits = { connections = 1000 }, listen = { {\n"
-    "  \"%s\", name = 'gate', handler = 'gate', options = {\n"
-    "    upstream = \"%s\", rate = %.17g, burst = %.17g, over = \"%s\",\n"
-    "    slow = %.17g,\n"
+    "  host.listen, name = 'gate', handler = 'gate', options = {\n"
+    "    upstream = host.upstream, over = host.over,\n"
+    "    rate = tonumber(host.rate), burst = tonumber(host.burst),\n"
+    "    slow = tonumber(host.slow),\n"
     "    on_statement = function(user, _, ms, rows, sqlstate)\n"
     "      ld.publish('pggate/statement',\n"
-    "        ('%%.6f %%d %%d %%s'):format(ms, rows, sqlstate and 1 or 0, "
-    "user))\n"
+    "        ('%.6f %d %d %s'):format(ms, rows, sqlstate and 1 or 0, user))\n"
     "    end } } } }\n";
 
 static void on_log(void *ctx, const char *line, size_t size)
@@ -93,12 +91,6 @@ static void summarize(struct pggate *gate)
     pthread_mutex_unlock(&gate->lock);
 }
 
-/* Arguments go into a Lua text between quotes. */
-static int is_plain(const char *text)
-{
-    return text[0] && !strpbrk(text, "\"\\\n\r") && strlen(text) < 256;
-}
-
 /* The number in TEXT, 0 or more; or -1. */
 static double number_of(const char *text)
 {
@@ -117,8 +109,6 @@ static int usage(const char *problem, const char *subject)
 /* -1: go on; else the status to exit with. */
 static int check(const struct options *o)
 {
-    if (!is_plain(o->listen) || !is_plain(o->upstream))
-        return usage("an address is expected", "");
     if (strcmp(o->over, "delay") != 0 && strcmp(o->over, "error") != 0)
         return usage("--over takes delay or error, not ", o->over);
     if (o->rate < 0 || o->slow < 0 || o->stats < 0)
@@ -162,23 +152,38 @@ static int parse(int argc, char **argv, struct options *o)
 
 static int add_scripts(struct ld_gateway *g)
 {
-    for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++)
-        if (ld_gateway_add_script(g, scripts[i].name, scripts[i].text))
+    for (const struct script *s = scripts; s->name; s++)
+        if (ld_gateway_add_script(g, s->name, s->text))
             return -1;
     return 0;
+}
+
+static int set_number(struct ld_gateway *g, const char *name, double value)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%.17g", value);
+    return ld_gateway_set_value(g, name, text);
+}
+
+/* What the config says of `host`. */
+static int set_values(struct ld_gateway *g, const struct options *o)
+{
+    return ld_gateway_set_value(g, "listen", o->listen) ||
+           ld_gateway_set_value(g, "upstream", o->upstream) ||
+           ld_gateway_set_value(g, "over", o->over) ||
+           set_number(g, "rate", o->rate) || set_number(g, "burst", o->burst) ||
+           set_number(g, "slow", o->slow);
 }
 
 /* Everything up to a gateway that serves. */
 static int begin(struct ld_gateway *g, struct pggate *gate,
                  const struct options *o)
 {
-    char config[CONFIG_SIZE];
     uint32_t id;
 
-    snprintf(config, sizeof(config), CONFIG, o->listen, o->upstream, o->rate,
-             o->burst, o->over, o->slow);
     return ld_gateway_set_log(g, on_log, NULL) || add_scripts(g) ||
-           ld_gateway_load_string(g, config, "pggate") ||
+           set_values(g, o) || ld_gateway_load_string(g, CONFIG, "pggate") ||
            ld_gateway_subscribe(g, "pggate/statement", on_statement, gate,
                                 &id) ||
            ld_gateway_start(g);
