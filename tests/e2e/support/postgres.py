@@ -2,6 +2,7 @@
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -33,8 +34,14 @@ def programs():
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+    """One that no outgoing connection gets: those have theirs from 32768 on."""
+    while True:
+        port = random.randrange(20000, 32000)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+        except OSError:
+            pass
 
 
 class Postgres:
@@ -81,6 +88,7 @@ class Postgres:
         until(self.is_ready, "a server that is ready")
 
     def is_ready(self):
+        assert self.process.poll() is None, self.log()
         return subprocess.run(
             [self.bin / "pg_isready", "-q", "-h", self.directory,
              "-p", str(self.port)], check=False).returncode == 0
