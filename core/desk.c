@@ -192,9 +192,9 @@ void ld_desk_close(struct ld_desk *d)
 {
     pthread_mutex_lock(&d->lock);
     if (!d->closed) {
+        d->closed = true; /* work that leads to work would be for ever */
         while (d->first)
             perform(d, take(d));
-        d->closed = true;
         ev_ref(d->loop);
         ev_async_stop(d->loop, &d->wake);
     }
