@@ -33,10 +33,100 @@ static void test_endless_work(void **state)
     assert_int_equal(code, LD_ERR_STOPPED);
 }
 
+static void count(void *ctx, struct ld_gateway *g)
+{
+    (void)g;
+    ++*(int *)ctx;
+}
+
+/* Stopped twice from elsewhere, and freed before it served: it ends once, and
+ * does not keep the host's loop. */
+static void *stop_twice(void *g)
+{
+    return ld_gateway_stop(g) || ld_gateway_stop(g) ? NULL : g;
+}
+
+static void test_stop_waits(void **state)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct ld_gateway *g = host_gateway(loop, NULL);
+    int stopped = 0;
+    pthread_t thread;
+    void *good;
+
+    (void)state;
+    host_load(g, "'echo'");
+    ld_gateway_set_stopped(g, count, &stopped);
+    pthread_create(&thread, NULL, stop_twice, g);
+    pthread_join(thread, &good);
+    assert_ptr_equal(good, g);
+    assert_int_equal(ld_gateway_free(g), 0);
+    assert_int_equal(stopped, 0); /* as it was freed */
+    assert_false(ev_run(loop, EVRUN_NOWAIT));
+    ev_loop_destroy(loop);
+}
+
+/* What a connection's on_close asks for at the gateway's own end is refused. */
+struct last {
+    int stop, reload, run, stats;
+};
+
+static int keep(struct ld_session *s, const struct ld_frame *f)
+{
+    size_t n;
+    const void *p = ld_frame_raw(f, &n);
+
+    ld_session_write(s, p, n);
+    return 0;
+}
+
+static void ask_all(struct ld_session *s)
+{
+    struct ld_gateway *g = ld_session_gateway(s);
+    struct ld_gateway_stats stats = LD_STATS;
+    struct last *l = ld_session_ctx(s);
+
+    l->stop = ld_gateway_stop(g);
+    l->reload = ld_gateway_reload(g);
+    l->run = ld_gateway_run(g);
+    l->stats = ld_gateway_get_stats(g, &stats);
+}
+
+static const struct ld_state byte[] = {{"byte", "B", 0, 0, keep}};
+
+static void test_stop_in_on_close(void **state)
+{
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    struct last l = {0};
+    struct ld_handler h = {LD_HANDLER,
+                           .states = byte,
+                           .state_count = 1,
+                           .ctx = &l,
+                           .on_close = ask_all};
+    int fd;
+
+    (void)state;
+    assert_int_equal(ld_gateway_add_handler(g, "byte", &h), 0);
+    fd = host_connect(host_load(g, "'byte'"));
+    assert_int_equal(ld_gateway_start(g), 0);
+    assert_true(host_asks(fd, "a", "a"));
+    assert_int_equal(ld_gateway_stop(g), 0);
+    assert_int_equal(ld_gateway_stop(g), 0);
+    assert_int_equal(ld_gateway_join(g, -1), 0);
+    assert_int_equal(ld_gateway_free(g), 0);
+    assert_int_equal(l.stop, LD_ERR_STOPPED);
+    assert_int_equal(l.reload, LD_ERR_BUSY);
+    assert_int_equal(l.run, LD_ERR_BUSY);
+    assert_int_equal(l.stats, 0);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_endless_work),
+        cmocka_unit_test(test_stop_waits),
+        cmocka_unit_test(test_stop_in_on_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

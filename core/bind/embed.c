@@ -54,6 +54,7 @@ static void forget_listening(struct ld_gateway *g)
 /* Called where neither Lua nor the core is under way. */
 static void end(struct ld_gateway *g)
 {
+    g->stage = LD_STAGE_ENDING;
     g->inside++;
     ld_desk_close(g->desk);
     ld_gateway_dismantle(g);
@@ -77,6 +78,11 @@ void ld_embed_finish(struct ld_gateway *g)
         ev_break(loop, EVBREAK_ONE);
 }
 
+static int refuse_at_end(void)
+{
+    return ld_refuse(LD_ERR_STOPPED, "the gateway is stopping");
+}
+
 /* Accept from now on. */
 static int begin(struct ld_gateway *g, enum ld_mode mode)
 {
@@ -87,6 +93,8 @@ static int begin(struct ld_gateway *g, enum ld_mode mode)
     if (g->stage == LD_STAGE_NEW)
         return ld_refuse(LD_ERR_STATE, "there is nothing to serve: the gateway "
                                        "has not been loaded");
+    if (g->stage == LD_STAGE_ENDING)
+        return refuse_at_end();
     if (g->stage == LD_STAGE_SERVING)
         return ld_refuse(LD_ERR_STATE, "the gateway serves already");
     g->mode = mode;
@@ -289,6 +297,8 @@ LD_PUBLIC int ld_gateway_stop(struct ld_gateway *g)
     }
     if (!ld_embed_is_here(g))
         return ld_embed_desk(ld_desk_put(g->desk, stop_here, g));
+    if (g->stage == LD_STAGE_ENDING)
+        return refuse_at_end();
     if (g->stage == LD_STAGE_NEW)
         return ld_refuse(LD_ERR_STATE, "the gateway does not serve");
     if (g->stage == LD_STAGE_LOADED && ld_embed_is_busy(g))
@@ -332,10 +342,10 @@ static int reload_here(struct ld_gateway *g)
 
     if (code || g->mode == LD_MODE_COMMAND)
         return code ? code : reload_command(g);
+    if (g->stage == LD_STAGE_ENDING || g->vm->stopping)
+        return refuse_at_end();
     if (g->stage != LD_STAGE_SERVING)
         return ld_refuse(LD_ERR_STATE, "the gateway does not serve");
-    if (g->vm->stopping)
-        return ld_refuse(LD_ERR_STOPPED, "the gateway is stopping");
     code = ld_embed_lua(g, "reload", 0, 2);
     if (code)
         return code;

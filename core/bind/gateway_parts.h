@@ -28,6 +28,7 @@ enum ld_stage {
     LD_STAGE_NEW,
     LD_STAGE_LOADED,
     LD_STAGE_SERVING, /* also while it drains */
+    LD_STAGE_ENDING,  /* the last callbacks are called */
     LD_STAGE_STOPPED  /* there is neither Lua nor a worker any more */
 };
 
