@@ -66,6 +66,43 @@ static void test_stop_waits(void **state)
     ev_loop_destroy(loop);
 }
 
+/* A gateway that does not serve yet is stopped in the host's own loop, which
+ * goes on. */
+struct ticks {
+    struct ld_gateway *gateway;
+    int count, code;
+};
+
+static void stop_at_first(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct ticks *k = t->data;
+
+    (void)events;
+    if (++k->count == 1)
+        k->code = ld_gateway_stop(k->gateway);
+    else
+        ev_timer_stop(loop, t);
+}
+
+static void test_loop_goes_on(void **state)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct ticks k = {.gateway = host_gateway(loop, NULL), .code = -1};
+    ev_timer timer;
+
+    (void)state;
+    host_load(k.gateway, "'echo'");
+    ev_timer_init(&timer, stop_at_first, 0.001, 0.001);
+    timer.data = &k;
+    ev_timer_start(loop, &timer);
+    ev_run(loop, 0);
+    assert_int_equal(k.code, 0);
+    assert_int_equal(k.count, 2);
+    assert_int_equal(ld_gateway_free(k.gateway), 0);
+    ev_timer_stop(loop, &timer);
+    ev_loop_destroy(loop);
+}
+
 /* What a connection's on_close asks for at the gateway's own end is refused. */
 struct last {
     int stop, reload, run, stats;
@@ -126,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_endless_work),
         cmocka_unit_test(test_stop_waits),
+        cmocka_unit_test(test_loop_goes_on),
         cmocka_unit_test(test_stop_in_on_close),
     };
 

@@ -65,6 +65,7 @@ static void end(struct ld_gateway *g)
 
 void ld_embed_finish(struct ld_gateway *g)
 {
+    bool in_run = g->stage == LD_STAGE_SERVING && g->mode == LD_MODE_RUN;
     struct ev_loop *loop = g->loop;
 
     ld_log(&g->log, LD_INFO, "stopped", "%s", "");
@@ -74,7 +75,7 @@ void ld_embed_finish(struct ld_gateway *g)
         g->stopped(g->stopped_ctx, g);
         g->inside--;
     }
-    if (g->mode == LD_MODE_RUN)
+    if (in_run) /* else it is the host that runs the loop */
         ev_break(loop, EVBREAK_ONE);
 }
 
