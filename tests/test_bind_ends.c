@@ -103,6 +103,47 @@ static void test_loop_goes_on(void **state)
     ev_loop_destroy(loop);
 }
 
+/* Nobody frees a gateway under a thread that is in ld_gateway_run(): neither a
+ * watcher of the host's, nor another thread, even when it has stopped. */
+static void free_and_stop(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct ticks *k = t->data;
+
+    (void)loop;
+    (void)events;
+    k->code = ld_gateway_free(k->gateway);
+    ld_gateway_stop(k->gateway);
+}
+
+static void *free_elsewhere(void *arg)
+{
+    struct ticks *k = arg;
+
+    k->code = ld_gateway_free(k->gateway);
+    return NULL;
+}
+
+static void test_free_under_run(void **state)
+{
+    struct ev_loop *loop = ev_loop_new(0);
+    struct ticks k = {.gateway = host_gateway(loop, NULL), .code = -1};
+    pthread_t thread;
+    ev_timer timer;
+
+    (void)state;
+    host_load(k.gateway, "'echo'");
+    ev_timer_init(&timer, free_and_stop, 0.001, 0);
+    timer.data = &k;
+    ev_timer_start(loop, &timer);
+    assert_int_equal(ld_gateway_run(k.gateway), 0);
+    assert_int_equal(k.code, LD_ERR_BUSY);
+    pthread_create(&thread, NULL, free_elsewhere, &k);
+    pthread_join(thread, NULL);
+    assert_int_equal(k.code, LD_ERR_THREAD);
+    assert_int_equal(ld_gateway_free(k.gateway), 0);
+    ev_loop_destroy(loop);
+}
+
 /* What a connection's on_close asks for at the gateway's own end is refused. */
 struct last {
     int stop, reload, run, stats;
@@ -164,6 +205,7 @@ int main(void)
         cmocka_unit_test(test_endless_work),
         cmocka_unit_test(test_stop_waits),
         cmocka_unit_test(test_loop_goes_on),
+        cmocka_unit_test(test_free_under_run),
         cmocka_unit_test(test_stop_in_on_close),
     };
 

@@ -138,11 +138,13 @@ LD_PUBLIC int ld_gateway_run(struct ld_gateway *g)
 
     if (code)
         return code;
+    g->inside++; /* what is on the host's loop may not free it */
     if (g->owns_loop)
         run_own_loop(g);
     else
         while (g->stage == LD_STAGE_SERVING)
             ev_run(g->loop, 0);
+    g->inside--;
     if (!g->broken)
         return 0;
     if (g->stage != LD_STAGE_STOPPED)
@@ -420,8 +422,9 @@ LD_PUBLIC int ld_gateway_free(struct ld_gateway *g)
         return forget(g);
     if (g->started && !g->joined)
         code = end_thread(g);
-    else if (g->stage != LD_STAGE_STOPPED)
-        code = ld_embed_own(g);
+    else if (!ld_embed_is_here(g))
+        code = ld_refuse(LD_ERR_THREAD, "the gateway is another thread's, "
+                                        "which frees it");
     if (!code && (g->inside > 0 || ld_embed_is_busy(g)))
         code = ld_refuse(LD_ERR_BUSY, "the gateway waits for this very "
                                       "callback");
