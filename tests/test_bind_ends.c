@@ -144,6 +144,48 @@ static void test_free_under_run(void **state)
     ev_loop_destroy(loop);
 }
 
+/* The command line on the host's loop ends as any gateway: what waits is done,
+ * and nothing is left there. */
+static int posted;
+
+static void stop_and_post(struct ev_loop *loop, ev_timer *t, int events)
+{
+    struct ticks *k = t->data;
+
+    (void)loop;
+    (void)events;
+    ld_gateway_stop(k->gateway);
+    k->code = ld_gateway_free(k->gateway);
+    ld_gateway_post(k->gateway, count, &posted);
+}
+
+static void test_command(void **state)
+{
+    char path[] = "/tmp/ld-ends-XXXXXX", run[] = "run", *argv[] = {run, path};
+    struct ev_loop *loop = ev_loop_new(0);
+    struct ticks k = {.gateway = host_gateway(loop, NULL)};
+    int stopped = 0, fd = mkstemp(path);
+    FILE *f = fdopen(fd, "w");
+    ev_timer timer;
+
+    (void)state;
+    fputs(host_config("function() end"), f);
+    fclose(f);
+    ld_gateway_set_stopped(k.gateway, count, &stopped);
+    ev_timer_init(&timer, stop_and_post, 0.001, 0);
+    timer.data = &k;
+    ev_timer_start(loop, &timer);
+    assert_int_equal(ld_gateway_command(k.gateway, 2, argv), 0);
+    assert_int_equal(k.code, LD_ERR_BUSY);
+    assert_int_equal(posted, 1);
+    assert_int_equal(stopped, 1);
+    assert_int_equal(ld_gateway_stop(k.gateway), LD_ERR_STOPPED);
+    assert_int_equal(ld_gateway_free(k.gateway), 0);
+    assert_false(ev_run(loop, EVRUN_NOWAIT));
+    ev_loop_destroy(loop);
+    unlink(path);
+}
+
 /* What a connection's on_close asks for at the gateway's own end is refused. */
 struct last {
     int stop, reload, run, stats;
@@ -206,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_stop_waits),
         cmocka_unit_test(test_loop_goes_on),
         cmocka_unit_test(test_free_under_run),
+        cmocka_unit_test(test_command),
         cmocka_unit_test(test_stop_in_on_close),
     };
 
