@@ -264,6 +264,40 @@ static void test_errors(void **state)
     fails("\1a\11\0\0\0\0\0\0", 9, false, "fail", "returned 99");
 }
 
+/* A state that reads nothing, for ever, is stopped by the watchdog, though
+ * there are bytes to be read. */
+static int on_nothing(struct ld_session *s, const struct ld_frame *f)
+{
+    (void)s;
+    (void)f;
+    return 1;
+}
+
+static void test_nothing(void **state)
+{
+    static const struct ld_state empty[] = {{"byte", "B", 0, 0, on_nothing},
+                                            {"empty", "", 0, 0, on_nothing}};
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    struct counts c = {0};
+    struct ld_handler h = {LD_HANDLER,
+                           .states = empty,
+                           .state_count = 2,
+                           .ctx = &c,
+                           .on_error = on_error};
+    int fd;
+
+    (void)state;
+    assert_int_equal(ld_gateway_set_watchdog(g), 0);
+    assert_int_equal(ld_gateway_add_handler(g, "empty", &h), 0);
+    fd = host_connect(host_load(g, "'empty'"));
+    assert_int_equal(ld_gateway_start(g), 0);
+    SEND(fd, "abc");
+    assert_true(host_ended(fd));
+    close(fd);
+    assert_int_equal(ld_gateway_free(g), 0);
+    assert_string_equal(c.code, "limit");
+}
+
 /* Those that live when all ends are closed, too. */
 static void test_end(void **state)
 {
@@ -332,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_frames),   cmocka_unit_test(test_groups),
         cmocka_unit_test(test_messages), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_end),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -310,7 +310,9 @@ static bool goes_on(const struct ld_session *s,
            !(c->doom | c->news | c->wait | c->parked) &&
            !ld_conn_over_high_water(c) &&
            ld_conn_enter(c, st->index) == LD_OK &&
-           ld_conn_unpack_running(c, st->format, LD_OPENS | LD_NOWAIT) == LD_OK;
+           ld_conn_unpack_running(c, st->format, LD_OPENS | LD_NOWAIT) ==
+               LD_OK &&
+           c->pool->result->size > 0; /* else the watchdog is to see it */
 }
 
 /* core.native_run(handle, conn, state) -> the next state's name, nothing, or
