@@ -298,6 +298,33 @@ static void test_nothing(void **state)
     assert_string_equal(c.code, "limit");
 }
 
+/* A frame without values has its bytes. */
+static int on_pads(struct ld_session *s, const struct ld_frame *f)
+{
+    size_t n;
+    const void *p = ld_frame_raw(f, &n);
+
+    assert_int_equal(ld_frame_count(f), 0);
+    ld_session_write(s, p, n);
+    return LD_STATE_END;
+}
+
+static void test_no_values(void **state)
+{
+    static const struct ld_state pads[] = {{"pads", "_:B x", 0, 0, on_pads}};
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    struct ld_handler h = {LD_HANDLER, .states = pads, .state_count = 1};
+    int fd;
+
+    (void)state;
+    assert_int_equal(ld_gateway_add_handler(g, "pads", &h), 0);
+    fd = host_connect(host_load(g, "'pads'"));
+    assert_int_equal(ld_gateway_start(g), 0);
+    assert_true(host_asks(fd, "ab", "ab"));
+    close(fd);
+    assert_int_equal(ld_gateway_free(g), 0);
+}
+
 /* Those that live when all ends are closed, too. */
 static void test_end(void **state)
 {
@@ -366,7 +393,7 @@ int main(void)
         cmocka_unit_test(test_frames),   cmocka_unit_test(test_groups),
         cmocka_unit_test(test_messages), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_end),      cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_nothing),  cmocka_unit_test(test_no_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,6 +292,7 @@ static int call_state(struct ld_session *s, const struct ld_native_state *st)
     struct ld_frame f;
 
     f.count = 0;
+    f.whole = st->format != NULL;
     f.result = s->conn->pool->result;
     if (st->format)
         ld_native_look(&f, st, f.result);

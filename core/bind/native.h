@@ -46,6 +46,7 @@ struct ld_session {
 
 struct ld_frame {
     const struct ld_result *result;
+    bool whole; /* there is one */
     uint32_t count;
     uint8_t kinds[LD_FORMAT_VALUES]; /* enum ld_field_kind, of each value */
 };
