@@ -186,6 +186,31 @@ static void test_command(void **state)
     unlink(path);
 }
 
+/* Whoever has looked first that a thread has ended, anyone may free. */
+static void *join(void *g)
+{
+    return ld_gateway_join(g, -1) == 0 ? g : NULL;
+}
+
+static void test_joined_elsewhere(void **state)
+{
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    pthread_t threads[4];
+    void *good;
+
+    (void)state;
+    host_load(g, "'echo'");
+    assert_int_equal(ld_gateway_start(g), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, join, g);
+    assert_int_equal(ld_gateway_stop(g), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], &good);
+        assert_ptr_equal(good, g);
+    }
+    assert_int_equal(ld_gateway_free(g), 0);
+}
+
 /* What a connection's on_close asks for at the gateway's own end is refused. */
 struct last {
     int stop, reload, run, stats;
@@ -249,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_loop_goes_on),
         cmocka_unit_test(test_free_under_run),
         cmocka_unit_test(test_command),
+        cmocka_unit_test(test_joined_elsewhere),
         cmocka_unit_test(test_stop_in_on_close),
     };
 

@@ -254,7 +254,7 @@ static bool wait_for_end(struct ld_gateway *g, double seconds)
 
 LD_PUBLIC int ld_gateway_join(struct ld_gateway *g, double seconds)
 {
-    bool over, first;
+    bool over;
 
     if (!g)
         return ld_embed_check(g);
@@ -266,14 +266,12 @@ LD_PUBLIC int ld_gateway_join(struct ld_gateway *g, double seconds)
         return ld_refuse(LD_ERR_BUSY, "this is the gateway's own thread");
     pthread_mutex_lock(&g->lock);
     over = wait_for_end(g, seconds);
-    first = over && !g->joined;
-    if (first) {
+    if (over && !g->joined) { /* locked: others return when it has ended, too */
+        pthread_join(g->thread, NULL);
         g->joined = true;
         g->owner = pthread_self();
     }
     pthread_mutex_unlock(&g->lock);
-    if (first)
-        pthread_join(g->thread, NULL);
     return over ? 0
                 : ld_refuse(LD_ERR_TIMEOUT, "the gateway has not stopped yet");
 }
@@ -422,7 +420,7 @@ LD_PUBLIC int ld_gateway_free(struct ld_gateway *g)
         return forget(g);
     if (g->started && !g->joined)
         code = end_thread(g);
-    else if (!ld_embed_is_here(g))
+    else if (!g->joined && !ld_embed_is_here(g))
         code = ld_refuse(LD_ERR_THREAD, "the gateway is another thread's, "
                                         "which frees it");
     if (!code && (g->inside > 0 || ld_embed_is_busy(g)))
