@@ -211,6 +211,39 @@ static void test_joined_elsewhere(void **state)
     assert_int_equal(ld_gateway_free(g), 0);
 }
 
+/* A log that stops the gateway at each line is not called without end. */
+struct lines {
+    struct ld_gateway *gateway;
+    int count;
+};
+
+static void stop_at_line(void *ctx, const char *line, size_t len)
+{
+    struct lines *l = ctx;
+
+    (void)line;
+    (void)len;
+    l->count++;
+    if (l->count < 1000 && l->gateway)
+        ld_gateway_stop(l->gateway);
+}
+
+static void test_stop_in_log(void **state)
+{
+    struct lines l = {0};
+    struct ld_gateway_options o = {.log = stop_at_line, .log_ctx = &l};
+    struct ld_gateway *g = ld_gateway_new(&o);
+
+    (void)state;
+    host_load(g, "'echo'");
+    l.gateway = g;
+    assert_int_equal(ld_gateway_start(g), 0);
+    assert_int_equal(ld_gateway_stop(g), 0);
+    assert_int_equal(ld_gateway_join(g, -1), 0);
+    assert_true(l.count < 10);
+    assert_int_equal(ld_gateway_free(g), 0);
+}
+
 /* What a connection's on_close asks for at the gateway's own end is refused. */
 struct last {
     int stop, reload, run, stats;
@@ -275,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_free_under_run),
         cmocka_unit_test(test_command),
         cmocka_unit_test(test_joined_elsewhere),
+        cmocka_unit_test(test_stop_in_log),
         cmocka_unit_test(test_stop_in_on_close),
     };
 

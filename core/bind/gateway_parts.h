@@ -60,6 +60,7 @@ struct ld_gateway {
     struct ld_vm *vm;
     ev_timer drain;
     double deadline; /* on the loop's clock */
+    bool hurries;    /* it was stopped again: the deadline is now */
     struct ld_role role;
 
     /* Of one inside a host, whose pid is not 0. */
