@@ -114,6 +114,20 @@ static void test_nulls(void **state)
     assert_int_equal(ld_gateway_free(g), 0);
 }
 
+/* Errors that Lua raises as tables have their text. */
+static void test_table_errors(void **state)
+{
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    char topic[2000];
+
+    (void)state;
+    memset(topic, 'a', sizeof(topic));
+    topic[sizeof(topic) - 1] = 0;
+    REFUSED(LD_ERR_ARGUMENT, ld_gateway_publish(g, topic, "b", 1));
+    assert_non_null(strstr(ld_error_text(), "at most 1024 bytes"));
+    assert_int_equal(ld_gateway_free(g), 0);
+}
+
 /* Frames and sessions that are none have nothing. */
 static void test_no_session(void **state)
 {
@@ -469,6 +483,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_gateway),
         cmocka_unit_test(test_nulls),
+        cmocka_unit_test(test_table_errors),
         cmocka_unit_test(test_no_session),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_configs),
