@@ -5,7 +5,9 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 enum job_stage { WAITING, BEGUN, DONE };
 
@@ -82,9 +84,19 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int events)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* Without one for its event, libev would print and abort. */
+static bool has_descriptor(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 struct ld_desk *ld_desk_new(struct ev_loop *loop)
 {
-    struct ld_desk *d = calloc(1, sizeof(*d));
+    struct ld_desk *d = has_descriptor() ? calloc(1, sizeof(*d)) : NULL;
     pthread_condattr_t attr;
 
     if (!d)

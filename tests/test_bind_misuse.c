@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -459,6 +460,34 @@ static void test_closed_descriptors(void **state)
     close(first);
 }
 
+/* A host without descriptors gets no gateway, at whatever step they run out,
+ * and goes on. */
+static void test_no_descriptors(void **state)
+{
+    int free_fd = dup(0), code;
+    struct rlimit few = {0, 0};
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0) {
+        for (int i = 0; i < 8; i++) {
+            struct ld_gateway *g;
+
+            few.rlim_cur = few.rlim_max = (rlim_t)(free_fd + 8 - i);
+            if (setrlimit(RLIMIT_NOFILE, &few))
+                _exit(1);
+            g = ld_gateway_new(NULL);
+            if (!g && errno != EMFILE)
+                _exit(2);
+            ld_gateway_free(g);
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_int_equal(code, 0);
+    close(free_fd);
+}
+
 /* Only the listener's: it is logged, and the loop does not spin. */
 static void test_closed_listener(void **state)
 {
@@ -493,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_modules),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_closed_descriptors),
+        cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_closed_listener),
     };
 

@@ -27,6 +27,7 @@ ld_gateway_new(const struct ld_gateway_options *options)
     static const struct ld_role alone;
     struct ld_gateway *g =
         ld_gateway_open(options ? options : &defaults, &alone);
+    int err;
 
     if (!g)
         return NULL;
@@ -36,8 +37,9 @@ ld_gateway_new(const struct ld_gateway_options *options)
     g->desk = ld_desk_new(g->loop);
     if (g->desk)
         return g;
+    err = errno;
     ld_gateway_close(g);
-    errno = ENOMEM;
+    errno = err;
     return NULL;
 }
 
