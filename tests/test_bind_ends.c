@@ -211,6 +211,43 @@ static void test_joined_elsewhere(void **state)
     assert_int_equal(ld_gateway_free(g), 0);
 }
 
+/* A state function that runs the loop: the gateway does not end beneath it. */
+static int run_loop(struct ld_session *s, const struct ld_frame *f)
+{
+    struct ld_gateway *g = ld_session_gateway(s);
+    int *stopped = ld_session_ctx(s);
+
+    (void)f;
+    ld_gateway_stop(g);
+    ld_gateway_stop(g);
+    for (int i = 0; i < 20; i++)
+        ev_run(ld_gateway_loop(g), EVRUN_NOWAIT);
+    assert_int_equal(*stopped, 0);
+    return LD_STATE_END;
+}
+
+static void test_loop_in_state(void **state)
+{
+    static const struct ld_state loops[] = {{"loop", "B", 0, 0, run_loop}};
+    struct ev_loop *loop = ev_loop_new(0);
+    struct ld_gateway *g = host_gateway(loop, NULL);
+    int stopped = 0, fd;
+    struct ld_handler h = {
+        LD_HANDLER, .states = loops, .state_count = 1, .ctx = &stopped};
+
+    (void)state;
+    assert_int_equal(ld_gateway_add_handler(g, "loop", &h), 0);
+    ld_gateway_set_stopped(g, count, &stopped);
+    fd = host_connect(host_load(g, "'loop'"));
+    assert_int_equal(ld_gateway_attach(g, loop), 0);
+    assert_int_equal(write(fd, "a", 1), 1);
+    assert_false(ev_run(loop, 0));
+    assert_int_equal(stopped, 1);
+    assert_int_equal(ld_gateway_free(g), 0);
+    close(fd);
+    ev_loop_destroy(loop);
+}
+
 /* A log that stops the gateway at each line is not called without end. */
 struct lines {
     struct ld_gateway *gateway;
@@ -308,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_free_under_run),
         cmocka_unit_test(test_command),
         cmocka_unit_test(test_joined_elsewhere),
+        cmocka_unit_test(test_loop_in_state),
         cmocka_unit_test(test_stop_in_log),
         cmocka_unit_test(test_stop_in_on_close),
     };

@@ -162,7 +162,7 @@ static void on_drain_tick(struct ev_loop *loop, ev_timer *t, int events)
         return;
     if (g->mode == LD_MODE_COMMAND)
         ev_break(loop, EVBREAK_ALL);
-    else
+    else if (!ld_embed_is_busy(g)) /* in a loop within a callback */
         ld_embed_finish(g);
 }
 
