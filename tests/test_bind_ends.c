@@ -232,8 +232,8 @@ static void test_loop_in_state(void **state)
     struct ev_loop *loop = ev_loop_new(0);
     struct ld_gateway *g = host_gateway(loop, NULL);
     int stopped = 0, fd;
-    struct ld_handler h = {
-        LD_HANDLER, .states = loops, .state_count = 1, .ctx = &stopped};
+    struct ld_handler h = {LD_HANDLER, .states = loops, .state_count = 1,
+                           .ctx = &stopped};
 
     (void)state;
     assert_int_equal(ld_gateway_add_handler(g, "loop", &h), 0);
@@ -313,11 +313,8 @@ static void test_stop_in_on_close(void **state)
 {
     struct ld_gateway *g = host_gateway(NULL, NULL);
     struct last l = {0};
-    struct ld_handler h = {LD_HANDLER,
-                           .states = byte,
-                           .state_count = 1,
-                           .ctx = &l,
-                           .on_close = ask_all};
+    struct ld_handler h = {LD_HANDLER, .states = byte, .state_count = 1,
+                           .ctx = &l, .on_close = ask_all};
     int fd;
 
     (void)state;

@@ -332,10 +332,10 @@ static void test_scripts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_started),  cmocka_unit_test(test_run),
-        cmocka_unit_test(test_attached), cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_work),     cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_quiet),    cmocka_unit_test(test_watchdog),
+        cmocka_unit_test(test_started),   cmocka_unit_test(test_run),
+        cmocka_unit_test(test_attached),  cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_work),      cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_quiet),     cmocka_unit_test(test_watchdog),
         cmocka_unit_test(test_late_tick), cmocka_unit_test(test_scripts),
     };
 

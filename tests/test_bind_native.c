@@ -279,11 +279,8 @@ static void test_nothing(void **state)
                                             {"empty", "", 0, 0, on_nothing}};
     struct ld_gateway *g = host_gateway(NULL, NULL);
     struct counts c = {0};
-    struct ld_handler h = {LD_HANDLER,
-                           .states = empty,
-                           .state_count = 2,
-                           .ctx = &c,
-                           .on_error = on_error};
+    struct ld_handler h = {LD_HANDLER, .states = empty, .state_count = 2,
+                           .ctx = &c, .on_error = on_error};
     int fd;
 
     (void)state;

@@ -254,28 +254,35 @@ static bool wait_for_end(struct ld_gateway *g, double seconds)
     return g->over;
 }
 
-LD_PUBLIC int ld_gateway_join(struct ld_gateway *g, double seconds)
+/* Locked: others return when it has ended, too. */
+static int join(struct ld_gateway *g, double seconds)
 {
-    bool over;
-
-    if (!g)
-        return ld_embed_check(g);
-    if (g->pid != getpid())
-        return ld_embed_check(g);
     if (!g->started)
         return ld_refuse(LD_ERR_STATE, "the gateway has no thread of its own");
+    if (g->joined)
+        return 0;
     if (pthread_equal(g->thread, pthread_self()))
         return ld_refuse(LD_ERR_BUSY, "this is the gateway's own thread");
-    pthread_mutex_lock(&g->lock);
-    over = wait_for_end(g, seconds);
-    if (over && !g->joined) { /* locked: others return when it has ended, too */
+    if (!wait_for_end(g, seconds))
+        return ld_refuse(LD_ERR_TIMEOUT, "the gateway has not stopped yet");
+    if (!g->joined) { /* while this one waited */
         pthread_join(g->thread, NULL);
         g->joined = true;
         g->owner = pthread_self();
     }
+    return 0;
+}
+
+LD_PUBLIC int ld_gateway_join(struct ld_gateway *g, double seconds)
+{
+    int code;
+
+    if (!g || g->pid != getpid())
+        return ld_embed_check(g);
+    pthread_mutex_lock(&g->lock);
+    code = join(g, seconds);
     pthread_mutex_unlock(&g->lock);
-    return over ? 0
-                : ld_refuse(LD_ERR_TIMEOUT, "the gateway has not stopped yet");
+    return code;
 }
 
 static void stop_here(void *ctx)
