@@ -5,7 +5,9 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
 enum job_stage { WAITING, BEGUN, DONE };
 
@@ -86,9 +88,19 @@ static void on_wake(struct ev_loop *loop, ev_async *w, int events)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* Without one for its event, libev would print and abort. */
+static bool has_descriptor(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 struct ld_desk *ld_desk_new(struct ev_loop *loop)
 {
-    struct ld_desk *d = calloc(1, sizeof(*d));
+    struct ld_desk *d = has_descriptor() ? calloc(1, sizeof(*d)) : NULL;
     pthread_condattr_t attr;
 
     if (!d)
@@ -196,9 +208,9 @@ void ld_desk_close(struct ld_desk *d)
 {
     pthread_mutex_lock(&d->lock);
     if (!d->closed) {
+        d->closed = true; /* work that leads to work would be for ever */
         while (d->first)
             perform(d, take(d));
-        d->closed = true;
         ev_ref(d->loop);
         ev_async_stop(d->loop, &d->wake);
     }

@@ -20,14 +20,15 @@
  * wrong.  A null pointer where none is allowed is LD_ERR_ARGUMENT.
  *
  * THREADS.  A gateway belongs to the thread that made it; ld_gateway_start()
- * hands it to its own until it has stopped.  Functions marked "any thread" may
- * be called from everywhere, but for signal handlers, while the gateway is not
- * being freed; others return LD_ERR_THREAD in a thread that is not the
- * gateway's.  Callbacks run in the gateway's thread, and must not block.
+ * hands it to its own until it has stopped and been joined.  Functions marked
+ * "any thread" may be called from everywhere, but for signal handlers, while
+ * the gateway is not being freed; others return LD_ERR_THREAD in a thread that
+ * is not the gateway's.  Callbacks run in the gateway's thread, and must
+ * neither block nor run its loop.
  *
  * FORK.  In a child made by fork() a gateway is of no use: everything returns
- * LD_ERR_FORKED.  ld_gateway_free() does, too, but closes the sockets that the
- * child inherited, and leaves the parent's alone.
+ * LD_ERR_FORKED.  ld_gateway_free() does, too, but, once, closes the sockets
+ * that the child inherited, and leaves the parent's alone.
  *
  * COMPATIBILITY.  A program that was built with this header runs on every later
  * library of the same soname.  Structs that may grow begin with their size:
@@ -85,8 +86,9 @@ struct ld_gateway_options {
 struct ld_gateway *ld_gateway_new(const struct ld_gateway_options *options);
 
 /* Close everything at once, without waiting for connections, and free G; NULL
- * is allowed.  A thread of its own is stopped and joined.  LD_ERR_BUSY in a
- * callback of G, LD_ERR_THREAD in a thread that does not own it: G lives on. */
+ * is allowed.  Any thread, if it has one of its own, which is stopped and
+ * joined.  LD_ERR_BUSY in a callback of G or within ld_gateway_run(),
+ * LD_ERR_THREAD in a thread that does not own it: G lives on. */
 int ld_gateway_free(struct ld_gateway *g);
 
 /* ---- Before it is loaded: LD_ERR_STATE afterwards ---- */
@@ -95,14 +97,15 @@ int ld_gateway_free(struct ld_gateway *g);
 int ld_gateway_set_log(struct ld_gateway *g, ld_gateway_log_fn fn, void *ctx);
 
 /* FN is called once, in the gateway's thread, when it has stopped: its
- * connections have ended and its listeners are closed.  Not by _free(). */
+ * connections have ended and its listeners are closed.  Not by _free().  May
+ * be set later, too. */
 typedef void (*ld_gateway_stopped_fn)(void *ctx, struct ld_gateway *g);
 int ld_gateway_set_stopped(struct ld_gateway *g, ld_gateway_stopped_fn fn,
                            void *ctx);
 
 /* Stop Lua that computes for longer than limits.turn of the config.  It takes
  * SIGPROF, of which a process has one: LD_ERR_STATE when another gateway has
- * it. */
+ * it.  Afterwards SIGPROF is ignored, unless the host had a handler. */
 int ld_gateway_set_watchdog(struct ld_gateway *g);
 
 /* require(NAME) in handlers and configs calls OPEN, as luaopen_NAME of a Lua
@@ -136,7 +139,8 @@ int ld_gateway_load_string(struct ld_gateway *g, const char *config,
 
 /* Serve in this thread until the gateway has stopped.  0 then; LD_ERR_STATE if
  * it has not been loaded or serves already.  LD_ERR_SYSTEM if the host has
- * closed the loop's own descriptor: it has stopped. */
+ * closed the loop's own descriptor: it has stopped.  For that, a gateway with a
+ * loop of its own calls ev_set_syserr_cb(). */
 int ld_gateway_run(struct ld_gateway *g);
 
 /* Serve on LOOP, which must be that of the options and run by the host, in this
@@ -147,8 +151,8 @@ int ld_gateway_attach(struct ld_gateway *g, struct ev_loop *loop);
  * gateway with a loop of its own. */
 int ld_gateway_start(struct ld_gateway *g);
 
-/* Wait until a started gateway has stopped; its thread has ended then.
- * SECONDS: at most so long (0: just look; negative: for ever). */
+/* Any thread.  Wait until a started gateway has stopped; its thread has ended
+ * then.  SECONDS: at most so long (0: just look; negative: for ever). */
 int ld_gateway_join(struct ld_gateway *g, double seconds);
 
 /* Any thread.  Accept no more, let connections finish for `drain` seconds of
@@ -175,13 +179,13 @@ struct ev_loop *ld_gateway_loop(struct ld_gateway *g);
 /* Have FN(CTX, G) called once in the gateway's thread, soon, in the order of
  * these calls and of what is published from other threads.  At most 65536 wait:
  * LD_ERR_FULL.  What still waits when it has stopped is called all the same,
- * while it stops or is freed. */
+ * while it stops or is freed; what that posts is refused. */
 typedef void (*ld_gateway_work_fn)(void *ctx, struct ld_gateway *g);
 int ld_gateway_post(struct ld_gateway *g, ld_gateway_work_fn fn, void *ctx);
 
 /* The same, and wait for FN to have returned.  LD_ERR_TIMEOUT: it was not begun
- * within SECONDS and never will be.  In the gateway's own thread FN is called
- * at once. */
+ * within SECONDS (0 or less: at once) and never will be.  In the gateway's own
+ * thread FN is called at once. */
 int ld_gateway_call(struct ld_gateway *g, ld_gateway_work_fn fn, void *ctx,
                     double seconds);
 
@@ -189,16 +193,18 @@ int ld_gateway_call(struct ld_gateway *g, ld_gateway_work_fn fn, void *ctx,
  * for state functions: leave its stack as it was, and catch errors. */
 struct lua_State *ld_gateway_lua(struct ld_gateway *g);
 
-/* Any thread.  Publish SIZE bytes, at most 16 MB, which are copied, to all that
- * subscribe to TOPIC: in Lua they come as a string.  From another thread, and
- * in a callback, it is queued: LD_ERR_FULL.  Who has limits.mailbox messages
- * that wait misses it, and those are counted as `topic_dropped`. */
+/* Any thread.  Publish SIZE bytes, at most 16 MiB, which are copied, to all
+ * that subscribe to TOPIC: in Lua they come as a string.  From another thread,
+ * or a callback, it is queued: LD_ERR_FULL; that TOPIC is none is then logged.
+ * Who has limits.mailbox messages waiting already misses it; those are counted
+ * as `topic_dropped`. */
 int ld_gateway_publish(struct ld_gateway *g, const char *topic,
                        const void *message, size_t size);
 
 /* FN gets what is published on topics that PATTERN ("news/+", "log/#") matches,
  * until unsubscribed.  A message that is no string comes as JSON.  TOPIC ends
- * in a NUL; both are valid during the call.  Sets *ID.  Gateway's thread. */
+ * in a NUL; both are valid during the call.  At most limits.mailbox wait: what
+ * comes then is dropped.  Sets *ID.  Gateway's thread. */
 typedef void (*ld_gateway_message_fn)(void *ctx, const char *topic,
                                       const void *message, size_t size);
 int ld_gateway_subscribe(struct ld_gateway *g, const char *pattern,
@@ -290,8 +296,8 @@ const void *ld_frame_raw(const struct ld_frame *f, size_t *size);
 
 /* What goes into a frame: see LD_NUMBER and its siblings. */
 struct ld_item {
-    int kind; /* 1 number, 2 integer, 3 bytes, 4 count, 0 absent */
-    uint32_t size;
+    int kind;    /* 1 number, 2 integer, 3 bytes, 4 count, 0 absent */
+    size_t size; /* of bytes, below 4 GiB */
     union {
         double number;
         int64_t integer;
@@ -300,7 +306,7 @@ struct ld_item {
 };
 #define LD_NUMBER(x) ((struct ld_item){1, 0, {.number = (x)}})
 #define LD_INTEGER(x) ((struct ld_item){2, 0, {.integer = (x)}})
-#define LD_BYTES(p, n) ((struct ld_item){3, (uint32_t)(n), {.bytes = (p)}})
+#define LD_BYTES(p, n) ((struct ld_item){3, (n), {.bytes = (p)}})
 /* Before the items of a repeat: how often it is there. */
 #define LD_COUNT(n) ((struct ld_item){4, 0, {.number = (n)}})
 

@@ -292,6 +292,19 @@ static void test_watchdog(void **state)
     assert_int_equal(ld_gateway_free(other), 0);
 }
 
+/* A tick that comes when the watchdog has gone does not end the host. */
+static void test_late_tick(void **state)
+{
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+
+    (void)state;
+    assert_int_equal(ld_gateway_set_watchdog(g), 0);
+    host_load(g, "function() end");
+    assert_int_equal(ld_gateway_start(g), 0);
+    assert_int_equal(ld_gateway_free(g), 0);
+    assert_int_equal(raise(SIGPROF), 0);
+}
+
 /* The script and the module of a host: for the config, and for each other. */
 static void test_scripts(void **state)
 {
@@ -346,11 +359,12 @@ static void test_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_started),  cmocka_unit_test(test_run),
-        cmocka_unit_test(test_attached), cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_work),     cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_quiet),    cmocka_unit_test(test_watchdog),
-        cmocka_unit_test(test_scripts),  cmocka_unit_test(test_values),
+        cmocka_unit_test(test_started),   cmocka_unit_test(test_run),
+        cmocka_unit_test(test_attached),  cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_work),      cmocka_unit_test(test_reload),
+        cmocka_unit_test(test_quiet),     cmocka_unit_test(test_watchdog),
+        cmocka_unit_test(test_late_tick), cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -114,6 +115,20 @@ static void test_nulls(void **state)
     REFUSED(-LD_ERR_ARGUMENT, ld_gateway_port(g, NULL));
     assert_int_equal(ld_gateway_publish(g, "a", NULL, 0), 0);
     assert_int_equal(ld_gateway_command(g, 1, NULL), 1);
+    assert_int_equal(ld_gateway_free(g), 0);
+}
+
+/* Errors that Lua raises as tables have their text. */
+static void test_table_errors(void **state)
+{
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    char topic[2000];
+
+    (void)state;
+    memset(topic, 'a', sizeof(topic));
+    topic[sizeof(topic) - 1] = 0;
+    REFUSED(LD_ERR_ARGUMENT, ld_gateway_publish(g, topic, "b", 1));
+    assert_non_null(strstr(ld_error_text(), "at most 1024 bytes"));
     assert_int_equal(ld_gateway_free(g), 0);
 }
 
@@ -449,6 +464,34 @@ static void test_closed_descriptors(void **state)
     close(first);
 }
 
+/* A host without descriptors gets no gateway, at whatever step they run out,
+ * and goes on. */
+static void test_no_descriptors(void **state)
+{
+    int free_fd = dup(0), code;
+    struct rlimit few = {0, 0};
+    pid_t child = fork();
+
+    (void)state;
+    if (child == 0) {
+        for (int i = 0; i < 8; i++) {
+            struct ld_gateway *g;
+
+            few.rlim_cur = few.rlim_max = (rlim_t)(free_fd + 8 - i);
+            if (setrlimit(RLIMIT_NOFILE, &few))
+                _exit(1);
+            g = ld_gateway_new(NULL);
+            if (!g && errno != EMFILE)
+                _exit(2);
+            ld_gateway_free(g);
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_int_equal(code, 0);
+    close(free_fd);
+}
+
 /* Only the listener's: it is logged, and the loop does not spin. */
 static void test_closed_listener(void **state)
 {
@@ -473,6 +516,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_gateway),
         cmocka_unit_test(test_nulls),
+        cmocka_unit_test(test_table_errors),
         cmocka_unit_test(test_no_session),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_configs),
@@ -482,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_modules),
         cmocka_unit_test(test_fork),
         cmocka_unit_test(test_closed_descriptors),
+        cmocka_unit_test(test_no_descriptors),
         cmocka_unit_test(test_closed_listener),
     };
 

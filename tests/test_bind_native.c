@@ -264,6 +264,64 @@ static void test_errors(void **state)
     fails("\1a\11\0\0\0\0\0\0", 9, false, "error", "returned 99");
 }
 
+/* A state that reads nothing, for ever, is stopped by the watchdog, though
+ * there are bytes to be read. */
+static int on_nothing(struct ld_session *s, const struct ld_frame *f)
+{
+    (void)s;
+    (void)f;
+    return 1;
+}
+
+static void test_nothing(void **state)
+{
+    static const struct ld_state empty[] = {{"byte", "B", 0, 0, on_nothing},
+                                            {"empty", "", 0, 0, on_nothing}};
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    struct counts c = {0};
+    struct ld_handler h = {LD_HANDLER, .states = empty, .state_count = 2,
+                           .ctx = &c, .on_error = on_error};
+    int fd;
+
+    (void)state;
+    assert_int_equal(ld_gateway_set_watchdog(g), 0);
+    assert_int_equal(ld_gateway_add_handler(g, "empty", &h), 0);
+    fd = host_connect(host_load(g, "'empty'"));
+    assert_int_equal(ld_gateway_start(g), 0);
+    SEND(fd, "abc");
+    assert_true(host_ended(fd));
+    close(fd);
+    assert_int_equal(ld_gateway_free(g), 0);
+    assert_string_equal(c.code, "limit");
+}
+
+/* A frame without values has its bytes. */
+static int on_pads(struct ld_session *s, const struct ld_frame *f)
+{
+    size_t n;
+    const void *p = ld_frame_raw(f, &n);
+
+    assert_int_equal(ld_frame_count(f), 0);
+    ld_session_write(s, p, n);
+    return LD_STATE_END;
+}
+
+static void test_no_values(void **state)
+{
+    static const struct ld_state pads[] = {{"pads", "_:B x", 0, 0, on_pads}};
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+    struct ld_handler h = {LD_HANDLER, .states = pads, .state_count = 1};
+    int fd;
+
+    (void)state;
+    assert_int_equal(ld_gateway_add_handler(g, "pads", &h), 0);
+    fd = host_connect(host_load(g, "'pads'"));
+    assert_int_equal(ld_gateway_start(g), 0);
+    assert_true(host_asks(fd, "ab", "ab"));
+    close(fd);
+    assert_int_equal(ld_gateway_free(g), 0);
+}
+
 /* Those that live when all ends are closed, too. */
 static void test_end(void **state)
 {
@@ -298,6 +356,19 @@ static void refuses(const struct ld_handler *h, const char *name,
     assert_int_equal(ld_gateway_free(g), 0);
 }
 
+/* A name is a handler or a script, not both. */
+static void refuses_twice(const struct ld_handler *h)
+{
+    struct ld_gateway *g = host_gateway(NULL, NULL);
+
+    assert_int_equal(ld_gateway_add_handler(g, "c", h), 0);
+    assert_int_equal(ld_gateway_add_script(g, "c", "return {}"),
+                     LD_ERR_ARGUMENT);
+    assert_int_equal(ld_gateway_add_script(g, "lua", "return {}"), 0);
+    assert_int_equal(ld_gateway_add_handler(g, "lua", h), LD_ERR_ARGUMENT);
+    assert_int_equal(ld_gateway_free(g), 0);
+}
+
 static void test_refused(void **state)
 {
     struct ld_state one[] = {{"a", "B", 0, 0, on_text}};
@@ -311,6 +382,7 @@ static void test_refused(void **state)
     refuses(NULL, "x", "NULL");
     refuses(&h, NULL, "name");
     refuses(&h, "", "name");
+    refuses_twice(&h);
     h.size = 0;
     refuses(&h, "x", "LD_HANDLER");
     h.size = sizeof(h);
@@ -332,6 +404,7 @@ int main(void)
         cmocka_unit_test(test_frames),   cmocka_unit_test(test_groups),
         cmocka_unit_test(test_messages), cmocka_unit_test(test_errors),
         cmocka_unit_test(test_end),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_nothing),  cmocka_unit_test(test_no_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

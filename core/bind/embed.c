@@ -27,6 +27,7 @@ ld_gateway_new(const struct ld_gateway_options *options)
     static const struct ld_role alone;
     struct ld_gateway *g =
         ld_gateway_open(options ? options : &defaults, &alone);
+    int err;
 
     if (!g)
         return NULL;
@@ -36,8 +37,9 @@ ld_gateway_new(const struct ld_gateway_options *options)
     g->desk = ld_desk_new(g->loop);
     if (g->desk)
         return g;
+    err = errno;
     ld_gateway_close(g);
-    errno = ENOMEM;
+    errno = err;
     return NULL;
 }
 
@@ -54,6 +56,7 @@ static void forget_listening(struct ld_gateway *g)
 /* Called where neither Lua nor the core is under way. */
 static void end(struct ld_gateway *g)
 {
+    g->stage = LD_STAGE_ENDING;
     g->inside++;
     ld_desk_close(g->desk);
     if (g->vm)
@@ -68,6 +71,7 @@ static void end(struct ld_gateway *g)
 
 void ld_embed_finish(struct ld_gateway *g)
 {
+    bool in_run = g->stage == LD_STAGE_SERVING && g->mode == LD_MODE_RUN;
     struct ev_loop *loop = g->loop;
 
     ld_log(&g->log, LD_INFO, "stopped", "%s", "");
@@ -77,8 +81,13 @@ void ld_embed_finish(struct ld_gateway *g)
         g->stopped(g->stopped_ctx, g);
         g->inside--;
     }
-    if (g->mode == LD_MODE_RUN)
+    if (in_run) /* else it is the host that runs the loop */
         ev_break(loop, EVBREAK_ONE);
+}
+
+static int refuse_at_end(void)
+{
+    return ld_refuse(LD_ERR_STOPPED, "the gateway is stopping");
 }
 
 /* Accept from now on. */
@@ -91,6 +100,8 @@ static int begin(struct ld_gateway *g, enum ld_mode mode)
     if (g->stage == LD_STAGE_NEW)
         return ld_refuse(LD_ERR_STATE, "there is nothing to serve: the gateway "
                                        "has not been loaded");
+    if (g->stage == LD_STAGE_ENDING)
+        return refuse_at_end();
     if (g->stage == LD_STAGE_SERVING)
         return ld_refuse(LD_ERR_STATE, "the gateway serves already");
     g->mode = mode;
@@ -133,11 +144,13 @@ LD_PUBLIC int ld_gateway_run(struct ld_gateway *g)
 
     if (code)
         return code;
+    g->inside++; /* what is on the host's loop may not free it */
     if (g->owns_loop)
         run_own_loop(g);
     else
         while (g->stage == LD_STAGE_SERVING)
             ev_run(g->loop, 0);
+    g->inside--;
     if (!g->broken)
         return 0;
     if (g->stage != LD_STAGE_STOPPED)
@@ -167,7 +180,9 @@ static void *serve(void *arg)
 {
     struct ld_gateway *g = arg;
 
-    ld_gateway_run(g);
+    if (ld_gateway_run(g)) /* there is nobody else to be told */
+        ld_log(&g->log, LD_FAULT, "not served", "error=\"%s\"",
+               ld_error_text());
     pthread_mutex_lock(&g->lock);
     g->over = true;
     pthread_cond_broadcast(&g->ended);
@@ -245,30 +260,35 @@ static bool wait_for_end(struct ld_gateway *g, double seconds)
     return g->over;
 }
 
-LD_PUBLIC int ld_gateway_join(struct ld_gateway *g, double seconds)
+/* Locked: others return when it has ended, too. */
+static int join(struct ld_gateway *g, double seconds)
 {
-    bool over, first;
-
-    if (!g)
-        return ld_embed_check(g);
-    if (g->pid != getpid())
-        return ld_embed_check(g);
     if (!g->started)
         return ld_refuse(LD_ERR_STATE, "the gateway has no thread of its own");
+    if (g->joined)
+        return 0;
     if (pthread_equal(g->thread, pthread_self()))
         return ld_refuse(LD_ERR_BUSY, "this is the gateway's own thread");
-    pthread_mutex_lock(&g->lock);
-    over = wait_for_end(g, seconds);
-    first = over && !g->joined;
-    if (first) {
+    if (!wait_for_end(g, seconds))
+        return ld_refuse(LD_ERR_TIMEOUT, "the gateway has not stopped yet");
+    if (!g->joined) { /* while this one waited */
+        pthread_join(g->thread, NULL);
         g->joined = true;
         g->owner = pthread_self();
     }
+    return 0;
+}
+
+LD_PUBLIC int ld_gateway_join(struct ld_gateway *g, double seconds)
+{
+    int code;
+
+    if (!g || g->pid != getpid())
+        return ld_embed_check(g);
+    pthread_mutex_lock(&g->lock);
+    code = join(g, seconds);
     pthread_mutex_unlock(&g->lock);
-    if (first)
-        pthread_join(g->thread, NULL);
-    return over ? 0
-                : ld_refuse(LD_ERR_TIMEOUT, "the gateway has not stopped yet");
+    return code;
 }
 
 static void stop_here(void *ctx)
@@ -293,6 +313,8 @@ LD_PUBLIC int ld_gateway_stop(struct ld_gateway *g)
     }
     if (!ld_embed_is_here(g))
         return ld_embed_desk(ld_desk_put(g->desk, stop_here, g));
+    if (g->stage == LD_STAGE_ENDING)
+        return refuse_at_end();
     if (g->stage == LD_STAGE_NEW)
         return ld_refuse(LD_ERR_STATE, "the gateway does not serve");
     if (g->stage == LD_STAGE_LOADED && ld_embed_is_busy(g))
@@ -336,10 +358,10 @@ static int reload_here(struct ld_gateway *g)
 
     if (code || g->mode == LD_MODE_COMMAND)
         return code ? code : reload_command(g);
+    if (g->stage == LD_STAGE_ENDING || g->vm->stopping)
+        return refuse_at_end();
     if (g->stage != LD_STAGE_SERVING)
         return ld_refuse(LD_ERR_STATE, "the gateway does not serve");
-    if (g->vm->stopping)
-        return ld_refuse(LD_ERR_STOPPED, "the gateway is stopping");
     code = ld_embed_lua(g, "reload", 0, 2);
     if (code)
         return code;
@@ -413,8 +435,9 @@ LD_PUBLIC int ld_gateway_free(struct ld_gateway *g)
         return forget(g);
     if (g->started && !g->joined)
         code = end_thread(g);
-    else if (g->stage != LD_STAGE_STOPPED)
-        code = ld_embed_own(g);
+    else if (!g->joined && !ld_embed_is_here(g))
+        code = ld_refuse(LD_ERR_THREAD, "the gateway is another thread's, "
+                                        "which frees it");
     if (!code && (g->inside > 0 || ld_embed_is_busy(g)))
         code = ld_refuse(LD_ERR_BUSY, "the gateway waits for this very "
                                       "callback");

@@ -40,12 +40,19 @@ LD_PUBLIC int ld_gateway_command(struct ld_gateway *g, int argc, char **argv)
     }
     g->mode = LD_MODE_COMMAND;
     g->stage = LD_STAGE_SERVING;
+    g->inside++;
     if (lua_pcall(L, 1, 1, 1))
         ld_log(&g->log, LD_FAULT, "command failed", "error=\"%s\"",
                lua_tostring(L, -1));
     else
         status = (int)lua_tointeger(L, -1);
     lua_settop(L, 0);
-    g->stage = g->vm->stopping ? LD_STAGE_STOPPED : LD_STAGE_NEW;
+    g->inside--;
+    if (!g->vm->stopping)
+        g->stage = LD_STAGE_NEW;
+    else if (g->desk)
+        ld_embed_finish(g);
+    else
+        g->stage = LD_STAGE_STOPPED;
     return status;
 }

@@ -6,10 +6,11 @@
 
 #include "watchdog.h"
 
+/* Errors of handlers are tables that have a text. */
 static int traceback(lua_State *L)
 {
     if (lua_type(L, 1) != LUA_TSTRING)
-        return 1;
+        return luaL_callmeta(L, 1, "__tostring") ? 1 : lua_gettop(L);
     luaL_traceback(L, L, lua_tostring(L, 1), 1);
     return 1;
 }

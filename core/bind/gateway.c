@@ -162,7 +162,7 @@ static void on_drain_tick(struct ev_loop *loop, ev_timer *t, int events)
         return;
     if (g->mode == LD_MODE_COMMAND)
         ev_break(loop, EVBREAK_ALL);
-    else
+    else if (!ld_embed_is_busy(g)) /* in a loop within a callback */
         ld_embed_finish(g);
 }
 
@@ -307,17 +307,22 @@ struct ld_gateway *ld_gateway_new_as(const struct ld_role *role)
 void ld_gateway_drain(struct ld_gateway *g)
 {
     if (g->vm->stopping) {
-        ld_log(&g->log, LD_WARN, "stopping now", "open=%u", g->vm->accepted);
+        bool again = g->hurries; /* a log may stop the gateway, too */
+
+        g->hurries = true;
         g->deadline = 0;
+        if (!again)
+            ld_log(&g->log, LD_WARN, "stopping now", "open=%u",
+                   g->vm->accepted);
         ev_feed_event(g->loop, &g->drain, EV_TIMER);
         return;
     }
     if (g->role.plan)
         ld_notify("STOPPING=1");
+    g->deadline = ev_now(g->loop) + g->vm->drain_seconds;
     ld_gateway_close_ports(g->vm);
     ld_log(&g->log, LD_INFO, "draining", "open=%u seconds=%g", g->vm->accepted,
            g->vm->drain_seconds);
-    g->deadline = ev_now(g->loop) + g->vm->drain_seconds;
     ev_timer_again(g->loop, &g->drain);
     ev_feed_event(g->loop, &g->drain, EV_TIMER);
 }

@@ -28,6 +28,7 @@ enum ld_stage {
     LD_STAGE_NEW,
     LD_STAGE_LOADED,
     LD_STAGE_SERVING, /* also while it drains */
+    LD_STAGE_ENDING,  /* the last callbacks are called */
     LD_STAGE_STOPPED  /* there is neither Lua nor a worker any more */
 };
 
@@ -59,6 +60,7 @@ struct ld_gateway {
     struct ld_vm *vm;
     ev_timer drain;
     double deadline; /* on the loop's clock */
+    bool hurries;    /* it was stopped again: the deadline is now */
     struct ld_role role;
 
     /* Of one inside a host, whose pid is not 0. */

@@ -30,7 +30,6 @@ static void free_native(struct ld_native *n)
         free(n->packs[i].source);
         ld_format_free(n->packs[i].format);
     }
-    free(n->packs);
     free(n->states);
     free(n->name);
     free(n);
@@ -141,6 +140,18 @@ static struct ld_native *find(const struct ld_gateway *g, const char *name)
     return n;
 }
 
+static bool is_script(struct ld_gateway *g, const char *name)
+{
+    bool is;
+
+    lua_pushstring(g->L, name);
+    if (ld_embed_lua(g, "is_script", 1, 1))
+        return false;
+    is = lua_toboolean(g->L, -1);
+    lua_pop(g->L, 1);
+    return is;
+}
+
 LD_PUBLIC int ld_gateway_add_handler(struct ld_gateway *g, const char *name,
                                      const struct ld_handler *h)
 {
@@ -151,7 +162,7 @@ LD_PUBLIC int ld_gateway_add_handler(struct ld_gateway *g, const char *name,
         return code;
     if (g->stage != LD_STAGE_NEW)
         return ld_refuse(LD_ERR_STATE, "the gateway has been loaded already");
-    if (find(g, name))
+    if (find(g, name) || is_script(g, name))
         return ld_refuse(LD_ERR_ARGUMENT, "there is a handler '%s' already",
                          name);
     n = calloc(1, sizeof(*n));
@@ -174,28 +185,30 @@ LD_PUBLIC int ld_gateway_add_handler(struct ld_gateway *g, const char *name,
     return 0;
 }
 
-const struct ld_format *ld_native_format(const struct ld_native *native,
+/* Those used last are kept: a host may make formats as it goes. */
+const struct ld_format *ld_native_format(struct ld_native *n,
                                          const char *format)
 {
-    struct ld_native *n = (struct ld_native *)native; /* its cache */
-    struct ld_native_pack *grown;
+    struct ld_native_pack *p;
     struct ld_format *f;
+    char *source;
 
     for (size_t i = 0; i < n->pack_count; i++)
         if (strcmp(n->packs[i].source, format) == 0)
             return n->packs[i].format;
-    grown = realloc(n->packs, (n->pack_count + 1) * sizeof(*grown));
-    if (!grown) {
-        ld_refuse(LD_ERR_MEMORY, "out of memory");
+    source = strdup(format);
+    f = source ? compile(format, n->name) : NULL;
+    if (!f) {
+        free(source);
         return NULL;
     }
-    n->packs = grown;
-    f = compile(format, n->name);
-    if (!f)
-        return NULL;
-    n->packs[n->pack_count].source = strdup(format);
-    n->packs[n->pack_count].format = f;
-    n->pack_count += n->packs[n->pack_count].source != NULL;
+    p = &n->packs[n->pack_next];
+    n->pack_next = (n->pack_next + 1) % LD_NATIVE_PACKS;
+    if (n->pack_count < LD_NATIVE_PACKS)
+        n->pack_count++;
+    free(p->source);
+    ld_format_free(p->format);
+    *p = (struct ld_native_pack){source, f};
     return f;
 }
 
@@ -291,6 +304,7 @@ static int call_state(struct ld_session *s, const struct ld_native_state *st)
     struct ld_frame f;
 
     f.count = 0;
+    f.whole = st->format != NULL;
     f.result = s->conn->pool->result;
     if (st->format)
         ld_native_look(&f, st, f.result);
@@ -309,7 +323,9 @@ static bool goes_on(const struct ld_session *s,
            !(c->doom | c->news | c->wait | c->parked) &&
            !ld_conn_over_high_water(c) &&
            ld_conn_enter(c, st->index) == LD_OK &&
-           ld_conn_unpack_running(c, st->format, LD_OPENS | LD_NOWAIT) == LD_OK;
+           ld_conn_unpack_running(c, st->format, LD_OPENS | LD_NOWAIT) ==
+               LD_OK &&
+           c->pool->result->size > 0; /* else the watchdog is to see it */
 }
 
 /* core.native_run(handle, conn, state) -> the next state's name, nothing, or

@@ -4,6 +4,8 @@
 
 #include "gateway_parts.h"
 
+enum { LD_NATIVE_PACKS = 32 /* formats for output that are kept */ };
+
 struct ld_native_state {
     char *name;
     char *source;             /* of the format; NULL: it awaits nothing */
@@ -32,12 +34,12 @@ struct ld_native {
                       const void *message, size_t size);
     int (*on_error)(struct ld_session *s, const char *code, const char *text);
     void (*on_close)(struct ld_session *s);
-    struct ld_native_pack *packs;
-    size_t pack_count;
+    struct ld_native_pack packs[LD_NATIVE_PACKS];
+    size_t pack_count, pack_next;
 };
 
 struct ld_session {
-    const struct ld_native *native;
+    struct ld_native *native;
     struct ld_conn *conn;
     lua_State *L;     /* that calls */
     lua_State *outer; /* what the core used before */
@@ -46,6 +48,7 @@ struct ld_session {
 
 struct ld_frame {
     const struct ld_result *result;
+    bool whole; /* there is one */
     uint32_t count;
     uint8_t kinds[LD_FORMAT_VALUES]; /* enum ld_field_kind, of each value */
 };
@@ -55,7 +58,7 @@ void ld_native_look(struct ld_frame *f, const struct ld_native_state *st,
                     const struct ld_result *r);
 
 /* N's compiled FORMAT; NULL, and refused, when it is none. */
-const struct ld_format *ld_native_format(const struct ld_native *n,
+const struct ld_format *ld_native_format(struct ld_native *n,
                                          const char *format);
 
 /* The conn with handle H has closed. */

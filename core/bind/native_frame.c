@@ -112,6 +112,6 @@ LD_PUBLIC const void *ld_frame_bytes(const struct ld_frame *f, size_t index,
 LD_PUBLIC const void *ld_frame_raw(const struct ld_frame *f, size_t *size)
 {
     if (size)
-        *size = f && f->count > 0 ? f->result->size : 0;
-    return f && f->count > 0 ? f->result->frame : NULL;
+        *size = f && f->whole ? f->result->size : 0;
+    return f && f->whole ? f->result->frame : NULL;
 }

@@ -55,8 +55,9 @@ static bool to_arg(struct ld_arg *a, const struct ld_item *item)
     case 3:
         a->kind = LD_ARG_BYTES;
         a->p = item->value.bytes;
-        a->len = item->size;
-        return item->value.bytes || item->size == 0;
+        a->len = (uint32_t)item->size;
+        return item->size <= UINT32_MAX &&
+               (item->value.bytes || item->size == 0);
     default: return false;
     }
 }
@@ -82,7 +83,8 @@ LD_PUBLIC int ld_session_pack(struct ld_session *s, const char *format,
     vm = vm_of(s);
     for (size_t i = 0; i < count; i++)
         if (!to_arg(&vm->args[i], &items[i]))
-            return ld_refuse(LD_ERR_ARGUMENT, "item %zu is of no known kind",
+            return ld_refuse(LD_ERR_ARGUMENT,
+                             "item %zu is NULL, too long, or of no known kind",
                              i);
     out = ld_conn_room(s->conn);
     if (!out)

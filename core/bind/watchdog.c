@@ -6,13 +6,14 @@
  */
 #include "watchdog.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 #include <luajit.h>
 #include <math.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #define OURS "=linedancer"  /* how names of embedded modules begin */
 #define PROFILE_MODE "li10" /* look at each line; each 10 ms */
@@ -23,7 +24,7 @@ enum { GRACE = 2 };              /* ticks */
 static struct {
     lua_State *L; /* whose state is watched, or NULL */
     lua_State *co;
-    pthread_t thread;                   /* where it runs */
+    pid_t thread;                       /* where it runs */
     struct sigaction profiler;          /* LuaJIT's own handler */
     volatile sig_atomic_t limit, ticks; /* of this turn; limit 0: none */
     volatile sig_atomic_t armed;
@@ -110,11 +111,15 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     luaL_error(L, "%s", dog.why);
 }
 
-/* The kernel gives it to any thread of a host. */
+/* The kernel gives it to any thread of a host.  The one that it is for may have
+ * ended by now. */
 static void on_tick(int number)
 {
-    if (!pthread_equal(dog.thread, pthread_self())) {
-        pthread_kill(dog.thread, number);
+    int err = errno;
+
+    if (gettid() != dog.thread) {
+        tgkill(getpid(), dog.thread, number);
+        errno = err;
         return;
     }
     dog.profiler.sa_handler(number);
@@ -132,6 +137,16 @@ static void on_sample(void *data, lua_State *L, int samples, int state)
     (void)state;
 }
 
+/* A tick may still be on its way when the last handler has gone: by default it
+ * would end the process. */
+static void ignore_late_ticks(void)
+{
+    struct sigaction now;
+
+    if (sigaction(SIGPROF, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        signal(SIGPROF, SIG_IGN);
+}
+
 void ld_watchdog_start(lua_State *L)
 {
     struct sigaction own = {.sa_handler = on_tick, .sa_flags = SA_RESTART};
@@ -139,8 +154,9 @@ void ld_watchdog_start(lua_State *L)
     if (dog.L)
         return;
     dog.L = L;
-    dog.thread = pthread_self();
+    dog.thread = gettid();
     dog.limit = 0;
+    ignore_late_ticks();
     luaJIT_profile_start(L, PROFILE_MODE, on_sample, NULL);
     sigaction(SIGPROF, &own, &dog.profiler);
 }

@@ -26,6 +26,8 @@ function print(...) -- luacheck: ignore
   log.info(table.concat(texts, " "))
 end
 
+io.write = print -- luacheck: ignore
+
 function os.exit() -- luacheck: ignore
   error("os.exit: this gateway is part of another program, which decides when to end", 2)
 end
@@ -73,8 +75,12 @@ end
 --- host.NAME is to be VALUE.
 function M.set_value(name, value) values[name] = value end
 
+--- Is NAME such a script as below?
+M.is_script = source.is_script
+
 --- NAME is to be the Lua text SCRIPT, as a handler and as a module: the same.
 function M.add_script(name, script)
+  if core.native(name) then return nil, ("there is a handler '%s' already"):format(name) end
   local chunk, message = source.compile(script, "=" .. name)
   if not chunk then return nil, message end
   return source.add_script(name, script)

@@ -35,6 +35,9 @@ function M.add_script(name, text)
   return true
 end
 
+--- Is NAME such a script?
+function M.is_script(name) return scripts[SCRIPT .. name] ~= nil end
+
 --- The text of FILENAME on the disk, whatever is served, or nil and a message.
 function M.read_disk(filename)
   local file, err = io.open(filename, "rb")
