@@ -3,6 +3,7 @@
  * gateway.c        opening, draining, closing; the events of workers
  * embed.c          a host's calls: serving, stopping, reloading
  * embed_command.c  the command line
+ * embed_thread.c   the same for a thread of its own
  * embed_load.c     the same before it serves: handlers, scripts, the config
  * embed_message.c  the same for messages, work and numbers
  * lib_embed.c      what Lua calls in a host, or in a script of luajit's

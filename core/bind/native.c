@@ -405,7 +405,7 @@ static int l_error(lua_State *L)
 
 void ld_native_closed(struct ld_vm *vm, struct ld_conn *c)
 {
-    const struct ld_native *n = ld_task_machine(c)->native;
+    struct ld_native *n = ld_task_machine(c)->native;
     struct ld_session s = {.native = n, .conn = c, .L = vm->L};
 
     if (!n || !n->on_close)
