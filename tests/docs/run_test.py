@@ -106,6 +106,9 @@ class Bad(unittest.TestCase):
         self.bad(5, "+two\n", block("sh", "echo one; echo two"),
                  block("text output", "one"))
 
+    def test_code_by_its_indent(self):
+        self.bad(4, "fence it", "Text:\n\n    linedancer version\n")
+
     def test_a_shell_that_fails(self):
         self.bad(5, "exits with 7; it printed\nhello", block("sh", "true"),
                  block("sh", "echo hello", "(exit 7)", "echo no"))

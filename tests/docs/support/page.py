@@ -45,9 +45,18 @@ def kind_of(info, line):
     return "file", str(name)
 
 
+def is_indented(line, before):
+    """Is LINE code by its indent, behind the lines BEFORE?  Not within a list
+    or a paragraph."""
+    if not line.startswith("    ") or (before and before[-1].strip()):
+        return False
+    above = next((each for each in reversed(before) if each.strip()), "")
+    return not re.match(r"\s|[-*+] |\d+\. ", above)
+
+
 def fences(text):
     """(info, line, text) of each code block; hidden text is refused."""
-    opened = None
+    opened, before = None, []
     for number, line in enumerate(text.split("\n"), 1):
         match = FENCE.match(line)
         if opened is None:
@@ -56,11 +65,15 @@ def fences(text):
                 opened = (indent, mark, info.strip(), number, [])
             elif "<!--" in line:
                 raise Failure(number, "a comment: what is run is what is read")
+            elif is_indented(line, before):
+                raise Failure(number, "code by its indent: fence it, with what "
+                              "it is, or as a diagram")
+            before.append(line)
             continue
         indent, mark, info, start, lines = opened
         if match and match.group(2).startswith(mark) and not match.group(3):
             yield info, start, "".join(f"{each}\n" for each in lines)
-            opened = None
+            opened, before = None, []
         else:
             lines.append(line.removeprefix(indent))
     if opened is not None:
