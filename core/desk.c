@@ -98,19 +98,40 @@ static bool has_descriptor(void)
     return fd >= 0;
 }
 
+void ld_desk_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+struct timespec ld_desk_after(double seconds)
+{
+    struct timespec t;
+    double most = fmin(fmax(seconds, 0), FOREVER), whole = floor(most);
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += (time_t)whole;
+    t.tv_nsec += (long)((most - whole) * 1e9);
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    return t;
+}
+
 struct ld_desk *ld_desk_new(struct ev_loop *loop)
 {
     struct ld_desk *d = has_descriptor() ? calloc(1, sizeof(*d)) : NULL;
-    pthread_condattr_t attr;
 
     if (!d)
         return NULL;
     d->loop = loop;
     pthread_mutex_init(&d->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&d->done, &attr);
-    pthread_condattr_destroy(&attr);
+    ld_desk_cond_init(&d->done);
     ev_async_init(&d->wake, on_wake);
     d->wake.data = d;
     ev_async_start(loop, &d->wake);
@@ -118,41 +139,29 @@ struct ld_desk *ld_desk_new(struct ev_loop *loop)
     return d;
 }
 
+/* Locked: may there be one more job? */
+static enum ld_status room(const struct ld_desk *d)
+{
+    return d->closed ? LD_CLOSED : d->count >= LD_DESK_MAX ? LD_LIMIT : LD_OK;
+}
+
 enum ld_status ld_desk_put(struct ld_desk *d, ld_desk_fn fn, void *ctx)
 {
     struct job *j = calloc(1, sizeof(*j));
-    enum ld_status st = LD_OK;
+    enum ld_status st;
 
     if (!j)
         return LD_NOMEM;
     j->fn = fn;
     j->ctx = ctx;
     pthread_mutex_lock(&d->lock);
-    if (d->closed)
-        st = LD_CLOSED;
-    else if (d->count >= LD_DESK_MAX)
-        st = LD_LIMIT;
-    else
+    st = room(d);
+    if (!st)
         append(d, j);
     pthread_mutex_unlock(&d->lock);
     if (st)
         free(j);
     return st;
-}
-
-static struct timespec after(double seconds)
-{
-    struct timespec t;
-    double whole = floor(fmin(seconds, FOREVER));
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += (time_t)whole;
-    t.tv_nsec += (long)((fmin(seconds, FOREVER) - whole) * 1e9);
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
 }
 
 static void withdraw(struct ld_desk *d, const struct job *j)
@@ -173,7 +182,7 @@ static void withdraw(struct ld_desk *d, const struct job *j)
  * is waited for. */
 static enum ld_status await(struct ld_desk *d, struct job *j, double seconds)
 {
-    struct timespec until = after(seconds > 0 ? seconds : 0);
+    struct timespec until = ld_desk_after(seconds);
 
     append(d, j);
     while (j->stage == WAITING)
@@ -194,11 +203,8 @@ enum ld_status ld_desk_call(struct ld_desk *d, ld_desk_fn fn, void *ctx,
     enum ld_status st;
 
     pthread_mutex_lock(&d->lock);
-    if (d->closed)
-        st = LD_CLOSED;
-    else if (d->count >= LD_DESK_MAX)
-        st = LD_LIMIT;
-    else
+    st = room(d);
+    if (!st)
         st = await(d, &j, seconds);
     pthread_mutex_unlock(&d->lock);
     return st;

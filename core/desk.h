@@ -7,7 +7,9 @@
 #define LD_DESK_H
 
 #include <ev.h>
+#include <pthread.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "ld.h"
 
@@ -16,6 +18,11 @@ enum { LD_DESK_MAX = 65536 /* jobs that wait */ };
 typedef void (*ld_desk_fn)(void *ctx);
 
 struct ld_desk;
+
+/* For waits of threads: a condition on the monotonic clock, and the time of
+ * that clock in SECONDS; below 0 or no number: now. */
+void ld_desk_cond_init(pthread_cond_t *cond);
+struct timespec ld_desk_after(double seconds);
 
 /* NULL with errno set. */
 struct ld_desk *ld_desk_new(struct ev_loop *loop);

@@ -149,6 +149,16 @@ static bool send_bytes(int fd, const char *p, size_t n)
 
 #define SEND(fd, text) assert_true(send_bytes(fd, text, sizeof(text) - 1))
 
+/* A client called a. */
+static int login(int port)
+{
+    int fd = host_connect(port);
+
+    SEND(fd, "\1a");
+    assert_true(host_asks(fd, "", "hello a\n"));
+    return fd;
+}
+
 /* The frames of a session arrive, byte by byte. */
 static void test_frames(void **state)
 {
@@ -188,9 +198,7 @@ static void test_groups(void **state)
 
     (void)state;
     g = serve(&c, &port);
-    fd = host_connect(port);
-    SEND(fd, "\1a");
-    assert_true(host_asks(fd, "", "hello a\n"));
+    fd = login(port);
     SEND(fd, many);
     for (size_t n = 0; n < sizeof(got);) {
         ssize_t more = read(fd, got + n, sizeof(got) - n);
@@ -213,9 +221,7 @@ static void test_messages(void **state)
 
     (void)state;
     g = serve(&c, &port);
-    fd = host_connect(port);
-    SEND(fd, "\1a");
-    assert_true(host_asks(fd, "", "hello a\n"));
+    fd = login(port);
     SEND(fd, "\1\0\0");
     ld_gateway_publish(g, "news/a", "x", 1);
     assert_true(host_asks(fd, "", "news/ax"));
@@ -332,9 +338,7 @@ static void test_end(void **state)
     (void)state;
     g = serve(&c, &port);
     for (int i = 0; i < 3; i++) {
-        fds[i] = host_connect(port);
-        SEND(fds[i], "\1a");
-        assert_true(host_asks(fds[i], "", "hello a\n"));
+        fds[i] = login(port);
     }
     assert_int_equal(ld_gateway_reload(g), 0);
     SEND(fds[1], "\1\0\0\0\1\0\0");

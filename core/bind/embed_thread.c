@@ -2,10 +2,8 @@
 #include "gateway_parts.h"
 
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const size_t STACK = 100 << 20; /* bytes of a thread; see main.c */
@@ -74,17 +72,8 @@ LD_PUBLIC int ld_gateway_start(struct ld_gateway *g)
 /* True once the thread has ended. */
 static bool wait_for_end(struct ld_gateway *g, double seconds)
 {
-    struct timespec until;
-    double whole = floor(fmin(seconds < 0 ? 0 : seconds, 1e9));
+    struct timespec until = ld_desk_after(seconds);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)whole;
-    if (seconds > 0)
-        until.tv_nsec += (long)((fmin(seconds, 1e9) - whole) * 1e9);
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     while (!g->over) {
         if (seconds < 0)
             pthread_cond_wait(&g->ended, &g->lock);

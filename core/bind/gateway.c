@@ -251,7 +251,7 @@ struct ld_gateway *ld_gateway_open(const struct ld_gateway_options *o,
     if (!g)
         return NULL;
     pthread_mutex_init(&g->lock, NULL);
-    pthread_cond_init(&g->ended, NULL);
+    ld_desk_cond_init(&g->ended);
     g->owner = pthread_self();
     g->role = *role;
     g->log.level = LD_INFO;
