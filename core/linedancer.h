@@ -229,7 +229,7 @@ struct ld_gateway_stats {
 
 /* Any thread; from others than its own it waits for 10 seconds at most.  After
  * it has stopped they are those of its end. */
-int ld_gateway_get_stats(struct ld_gateway *g, struct ld_gateway_stats *stats);
+int ld_gateway_stats(struct ld_gateway *g, struct ld_gateway_stats *stats);
 
 /* ---- Handlers in C: state functions over the same unpacker ----
  *

@@ -304,7 +304,7 @@ static void ask_all(struct ld_session *s)
     l->stop = ld_gateway_stop(g);
     l->reload = ld_gateway_reload(g);
     l->run = ld_gateway_run(g);
-    l->stats = ld_gateway_get_stats(g, &stats);
+    l->stats = ld_gateway_stats(g, &stats);
 }
 
 static const struct ld_state byte[] = {{"byte", "B", 0, 0, keep}};

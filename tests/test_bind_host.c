@@ -167,7 +167,7 @@ static void test_messages(void **state)
     assert_true(host_asks(fd, "", "news/host=two\n"));
     assert_string_equal(h.topic, "to/us");
     assert_string_equal(h.text, "two");
-    assert_int_equal(ld_gateway_get_stats(g, &stats), 0);
+    assert_int_equal(ld_gateway_stats(g, &stats), 0);
     assert_int_equal(stats.opened, 1); /* a subscription is no connection */
     close(fd);
     assert_int_equal(ld_gateway_free(g), 0);
@@ -195,7 +195,7 @@ static void test_work(void **state)
     assert_false(pthread_equal(where, pthread_self()));
     fd = host_connect(port);
     assert_true(host_asks(fd, "x\n", "X\n"));
-    assert_int_equal(ld_gateway_get_stats(g, &stats), 0);
+    assert_int_equal(ld_gateway_stats(g, &stats), 0);
     assert_int_equal(stats.accepted, 1);
     assert_int_equal(stats.version, 1);
     assert_true(stats.opened >= 1 && stats.lua_bytes > 0);
@@ -243,7 +243,7 @@ static void test_reload(void **state)
     fd = host_connect(port);
     assert_true(host_asks(fd, "", "2\n"));
     close(fd);
-    ld_gateway_get_stats(g, &stats);
+    ld_gateway_stats(g, &stats);
     assert_int_equal(stats.version, 2);
     assert_int_equal(ld_gateway_free(g), 0);
     unlink(handler);

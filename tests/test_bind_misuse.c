@@ -67,7 +67,7 @@ static void test_no_gateway(void **state)
     REFUSED(LD_ERR_ARGUMENT,
             ld_gateway_subscribe(NULL, "a", hear_nothing, NULL, &id));
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_unsubscribe(NULL, 1));
-    REFUSED(LD_ERR_ARGUMENT, ld_gateway_get_stats(NULL, &stats));
+    REFUSED(LD_ERR_ARGUMENT, ld_gateway_stats(NULL, &stats));
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_set_log(NULL, NULL, NULL));
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_set_stopped(NULL, NULL, NULL));
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_set_watchdog(NULL));
@@ -103,8 +103,8 @@ static void test_nulls(void **state)
     REFUSED(LD_ERR_ARGUMENT,
             ld_gateway_subscribe(g, "a#", hear_nothing, NULL, &id));
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_unsubscribe(g, 12));
-    REFUSED(LD_ERR_ARGUMENT, ld_gateway_get_stats(g, NULL));
-    REFUSED(LD_ERR_ARGUMENT, ld_gateway_get_stats(g, &unset));
+    REFUSED(LD_ERR_ARGUMENT, ld_gateway_stats(g, NULL));
+    REFUSED(LD_ERR_ARGUMENT, ld_gateway_stats(g, &unset));
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_preload(g, NULL, open_nothing));
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_preload(g, "a", NULL));
     REFUSED(LD_ERR_ARGUMENT, ld_gateway_preload(g, "ffi", open_nothing));
@@ -255,7 +255,7 @@ static void test_stopped(void **state)
     REFUSED(LD_ERR_STOPPED, ld_gateway_publish(g, "a", "b", 1));
     REFUSED(LD_ERR_STOPPED,
             ld_gateway_subscribe(g, "a", hear_nothing, NULL, &id));
-    assert_int_equal(ld_gateway_get_stats(g, &stats), 0);
+    assert_int_equal(ld_gateway_stats(g, &stats), 0);
     assert_int_equal(stats.version, 1);
     REFUSED(LD_ERR_STOPPED, ld_gateway_load_string(g, "return {}", NULL));
     assert_null(ld_gateway_lua(g));
@@ -391,7 +391,7 @@ static int child_of(struct ld_gateway *g)
            ld_gateway_publish(g, "a", "b", 1) == LD_ERR_FORKED &&
            ld_gateway_post(g, nothing, NULL) == LD_ERR_FORKED &&
            ld_gateway_call(g, nothing, NULL, 1) == LD_ERR_FORKED &&
-           ld_gateway_get_stats(g, &stats) == LD_ERR_FORKED &&
+           ld_gateway_stats(g, &stats) == LD_ERR_FORKED &&
            ld_gateway_join(g, 0) == LD_ERR_FORKED &&
            ld_gateway_free(g) == LD_ERR_FORKED;
 }

@@ -257,8 +257,8 @@ static void copy_stats(struct ld_gateway_stats *to,
     to->size = size;
 }
 
-LD_PUBLIC int ld_gateway_get_stats(struct ld_gateway *g,
-                                   struct ld_gateway_stats *stats)
+LD_PUBLIC int ld_gateway_stats(struct ld_gateway *g,
+                               struct ld_gateway_stats *stats)
 {
     struct counting c = {.g = g};
     int code = ld_embed_check(g);

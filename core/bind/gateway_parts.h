@@ -132,7 +132,7 @@ int ld_embed_lua(struct ld_gateway *g, const char *name, int count,
 /* The code for what the desk said. */
 int ld_embed_desk(enum ld_status st);
 
-/* What ld_gateway_get_stats() says, but for the size. */
+/* What ld_gateway_stats() says, but for the size. */
 struct ld_gateway_stats ld_embed_count(const struct ld_gateway *g);
 
 /* core.hear(id, topic, message), for the host's subscriptions. */

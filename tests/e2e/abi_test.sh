@@ -1,6 +1,7 @@
 #!/bin/bash
 # A program that was built with the header of an earlier version, and linked
 # with its library, runs on this one; and this one exports what its map says.
+# Its header is good for C++, too.
 set -euo pipefail
 
 dir=$(mktemp -d)
@@ -28,3 +29,14 @@ nm -D --defined-only "$BUILD/liblinedancer.so" |
 diff "$dir/meant" "$dir/there"
 grep -o 'ld_[a-z_]*(' core/linedancer.h | tr -d '(' | sort -u >"$dir/declared"
 diff "$dir/meant" "$dir/declared"
+
+cat >"$dir/host.cc" <<'END'
+#include <linedancer.h>
+int main()
+{
+    struct ld_gateway_stats stats = LD_STATS;
+    struct ld_item item = LD_NUMBER(2);
+    return ld_gateway_stats(nullptr, &stats) == item.kind;
+}
+END
+c++ -std=c++20 -Wall -Wextra -Werror -I core -fsyntax-only "$dir/host.cc"

@@ -52,7 +52,7 @@ def _library():
                          ("subscribe", text, _MESSAGE, handle,
                           ctypes.POINTER(ctypes.c_uint32)),
                          ("unsubscribe", ctypes.c_uint32),
-                         ("get_stats", ctypes.POINTER(_Stats))):
+                         ("stats", ctypes.POINTER(_Stats))):
         getattr(lib, "ld_gateway_" + name).argtypes = [handle, *types]
     lib.ld_gateway_new.argtypes = [ctypes.POINTER(_Options)]
     lib.ld_gateway_new.restype = handle
@@ -170,7 +170,7 @@ class Gateway:
 
     def stats(self):
         stats = _Stats(size=ctypes.sizeof(_Stats))
-        self._do("get_stats", ctypes.byref(stats))
+        self._do("stats", ctypes.byref(stats))
         return {name: getattr(stats, name) for name, _ in _Stats._fields_[1:]}
 
     def close(self):

@@ -164,7 +164,7 @@ static void print_stats(struct ld_gateway *g)
 {
     struct ld_gateway_stats stats = LD_STATS;
 
-    if (ld_gateway_get_stats(g, &stats))
+    if (ld_gateway_stats(g, &stats))
         complain("the numbers");
     else
         printf("connections %llu, refused %llu\n",
