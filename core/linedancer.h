@@ -222,9 +222,9 @@ struct ld_gateway_stats {
     uint64_t lua_bytes;  /* of Lua's heap */
     uint64_t version;    /* of the config: 1, and one more for each reload */
 };
-#define LD_STATS                                \
-    {                                           \
-        .size = sizeof(struct ld_gateway_stats) \
+#define LD_STATS                                             \
+    {                                                        \
+        sizeof(struct ld_gateway_stats), 0, 0, 0, 0, 0, 0, 0 \
     }
 
 /* Any thread; from others than its own it waits for 10 seconds at most.  After
