@@ -285,8 +285,9 @@ LD_PUBLIC struct ev_loop *ld_gateway_loop(struct ld_gateway *g)
 /* In a child of the host: the parent's descriptors stay as they are. */
 static int forget(struct ld_gateway *g)
 {
-    if (g->vm)
+    if (g->vm && !g->forgotten)
         ld_gateway_forget_ports(g->vm);
+    g->forgotten = true;
     return ld_refuse(LD_ERR_FORKED, "the gateway is the parent's: only what "
                                     "this process has inherited was closed");
 }

@@ -11,7 +11,10 @@
 
 static const double STATS = 10; /* seconds that another thread waits */
 
-enum { MESSAGE_MAX = 16 << 20 /* bytes */ };
+enum {
+    MESSAGE_MAX = 16 << 20, /* bytes */
+    STATS_MAX = 4096        /* those of any later header have less */
+};
 
 struct work {
     struct ld_gateway *g;
@@ -265,7 +268,7 @@ LD_PUBLIC int ld_gateway_stats(struct ld_gateway *g,
 
     if (code && code != LD_ERR_STOPPED)
         return code;
-    if (!stats || stats->size <= sizeof(stats->size))
+    if (!stats || stats->size <= sizeof(stats->size) || stats->size > STATS_MAX)
         return ld_refuse(LD_ERR_ARGUMENT, "the stats are NULL, or their size "
                                           "is not set");
     if (code)

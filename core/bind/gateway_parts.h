@@ -79,6 +79,7 @@ struct ld_gateway {
     uint64_t version;             /* of the config */
     struct ld_gateway_stats last; /* when it had stopped */
     bool broken;                  /* the loop has lost its descriptor */
+    bool forgotten;               /* a child has closed what it had inherited */
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t ended;
