@@ -249,6 +249,18 @@ static inline int64_t ld_conn_handle(const struct ld_conn *c)
     return (int64_t)c->generation << LD_SLOT_BITS | c->slot;
 }
 
+/* How many slots there are, and that one of them, which may be free. */
+static inline uint32_t ld_pool_slots(const struct ld_pool *pool)
+{
+    return pool->page_count * LD_PAGE_CONNS;
+}
+
+static inline struct ld_conn *ld_pool_at(const struct ld_pool *pool,
+                                         uint32_t slot)
+{
+    return &pool->pages[slot / LD_PAGE_CONNS][slot % LD_PAGE_CONNS];
+}
+
 /* Defined here for speed: every call from Lua starts with it.  NULL when the
  * handle is stale or was never one. */
 static inline struct ld_conn *ld_conn_find(const struct ld_pool *pool,
@@ -259,7 +271,7 @@ static inline struct ld_conn *ld_conn_find(const struct ld_pool *pool,
 
     if (slot / LD_PAGE_CONNS >= pool->page_count)
         return NULL;
-    c = &pool->pages[slot / LD_PAGE_CONNS][slot % LD_PAGE_CONNS];
+    c = ld_pool_at(pool, slot);
     return c->generation == (uint64_t)handle >> LD_SLOT_BITS &&
                    c->phase != LD_PHASE_FREE
                ? c

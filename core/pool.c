@@ -113,7 +113,7 @@ void ld_pool_free(struct ld_pool *pool)
 static enum ld_status add_page(struct ld_pool *pool)
 {
     struct ld_conn **pages, *page;
-    uint32_t first = pool->page_count * LD_PAGE_CONNS;
+    uint32_t first = ld_pool_slots(pool);
 
     if (pool->page_count == MAX_PAGES)
         return LD_LIMIT;
@@ -144,7 +144,7 @@ struct ld_conn *ld_pool_take(struct ld_pool *pool)
         return NULL;
     }
     slot = pool->free_slots;
-    c = &pool->pages[slot / LD_PAGE_CONNS][slot % LD_PAGE_CONNS];
+    c = ld_pool_at(pool, slot);
     pool->free_slots = c->need;
     generation = c->generation;
     *c = (struct ld_conn){.slot = slot,
@@ -191,8 +191,8 @@ void ld_pool_return_chain(struct ld_pool *pool, struct ld_chain *q)
 
 bool ld_pool_is_ending(const struct ld_pool *pool)
 {
-    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        uint8_t phase = pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS].phase;
+    for (uint32_t i = 0; i < ld_pool_slots(pool); i++) {
+        uint8_t phase = ld_pool_at(pool, i)->phase;
 
         if (phase == LD_PHASE_FLUSHING || phase == LD_PHASE_LINGERING)
             return true;

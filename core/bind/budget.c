@@ -29,9 +29,8 @@ static double used_in_host(const struct ld_vm *vm)
     const struct ld_pool *pool = vm->pool;
     double bytes = (double)ld_alloc_used(vm->alloc);
 
-    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        const struct ld_conn *c =
-            &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+    for (uint32_t i = 0; i < ld_pool_slots(pool); i++) {
+        const struct ld_conn *c = ld_pool_at(pool, i);
 
         if (c->phase != LD_PHASE_FREE)
             bytes += (double)weight(c);
@@ -53,8 +52,8 @@ static struct ld_conn *greediest(struct ld_pool *pool)
 {
     struct ld_conn *most = NULL;
 
-    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        struct ld_conn *c = &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+    for (uint32_t i = 0; i < ld_pool_slots(pool); i++) {
+        struct ld_conn *c = ld_pool_at(pool, i);
 
         if (c->phase == LD_PHASE_OPEN && !c->doom &&
             weight(c) > LD_HIGH_WATER && (!most || weight(c) > weight(most)))

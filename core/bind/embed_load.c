@@ -154,6 +154,12 @@ static int check_name(const char *name)
     return 0;
 }
 
+/* What is by a name, both on top of the stack, taken in the way HOW says. */
+static int give(struct ld_gateway *g, const char *how)
+{
+    return ld_embed_lua(g, how, 2, 2) || verdict(g) ? LD_ERR_ARGUMENT : 0;
+}
+
 LD_PUBLIC int ld_gateway_preload(struct ld_gateway *g, const char *name,
                                  int (*open)(struct lua_State *L))
 {
@@ -165,9 +171,7 @@ LD_PUBLIC int ld_gateway_preload(struct ld_gateway *g, const char *name,
         return ld_refuse(LD_ERR_ARGUMENT, "module '%s' has no function", name);
     lua_pushstring(g->L, name);
     lua_pushcfunction(g->L, open);
-    return ld_embed_lua(g, "preload", 2, 2) ? LD_ERR_ARGUMENT
-           : verdict(g)                     ? LD_ERR_ARGUMENT
-                                            : 0;
+    return give(g, "preload");
 }
 
 LD_PUBLIC int ld_gateway_add_script(struct ld_gateway *g, const char *name,
@@ -181,9 +185,7 @@ LD_PUBLIC int ld_gateway_add_script(struct ld_gateway *g, const char *name,
         return ld_refuse(LD_ERR_ARGUMENT, "script '%s' has no text", name);
     lua_pushstring(g->L, name);
     lua_pushstring(g->L, script);
-    if (ld_embed_lua(g, "add_script", 2, 2) || verdict(g))
-        return LD_ERR_ARGUMENT;
-    return 0;
+    return give(g, "add_script");
 }
 
 LD_PUBLIC int ld_gateway_set_value(struct ld_gateway *g, const char *name,

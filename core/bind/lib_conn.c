@@ -78,9 +78,8 @@ static int l_users(lua_State *L)
     const struct ld_machine *m = lua_touserdata(L, 1);
     int n = 0;
 
-    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        const struct ld_conn *c =
-            &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+    for (uint32_t i = 0; i < ld_pool_slots(pool); i++) {
+        const struct ld_conn *c = ld_pool_at(pool, i);
 
         n += c->phase != LD_PHASE_FREE && c->profile == &m->profile;
     }
@@ -110,9 +109,8 @@ static int l_conns(lua_State *L)
 
     lua_newtable(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->conns_ref);
-    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        const struct ld_conn *c =
-            &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+    for (uint32_t i = 0; i < ld_pool_slots(pool); i++) {
+        const struct ld_conn *c = ld_pool_at(pool, i);
 
         if (c->phase != LD_PHASE_OPEN || c->task || c->passive)
             continue;

@@ -400,8 +400,8 @@ void ld_gateway_forget_ports(struct ld_vm *vm)
              k++)
             if (vm->ports[i]->listeners[k])
                 close(ld_listener_fd(vm->ports[i]->listeners[k]));
-    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        struct ld_conn *c = &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+    for (uint32_t i = 0; i < ld_pool_slots(pool); i++) {
+        struct ld_conn *c = ld_pool_at(pool, i);
 
         if (c->phase != LD_PHASE_FREE && !c->task)
             close(c->link.fd);

@@ -159,8 +159,8 @@ void ld_vm_abort(struct ld_vm *vm)
     struct ld_pool *pool = vm->pool;
 
     vm->quiet = true;
-    for (uint32_t i = 0; i < pool->page_count * LD_PAGE_CONNS; i++) {
-        struct ld_conn *c = &pool->pages[i / LD_PAGE_CONNS][i % LD_PAGE_CONNS];
+    for (uint32_t i = 0; i < ld_pool_slots(pool); i++) {
+        struct ld_conn *c = ld_pool_at(pool, i);
 
         if (c->phase == LD_PHASE_FREE)
             continue;

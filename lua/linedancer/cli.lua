@@ -97,8 +97,7 @@ local function config_of(parsed, host, space)
     loaded, message = config_of_pairs(parsed, host)
   end
   if not loaded then return nil, message end
-  handler.search(loaded.path)
-  for _, dir in ipairs(loaded.path) do space:add(dir) end
+  space:search(loaded.path)
   return loaded
 end
 

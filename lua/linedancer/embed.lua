@@ -4,7 +4,6 @@
 local config = require "linedancer.config"
 local core = require("linedancer.api").core
 local gateway = require "linedancer.gateway"
-local handler = require "linedancer.handler"
 local limits = require "linedancer.gateway.limits"
 local log = require "linedancer.log"
 local mailbox = require "linedancer.mailbox"
@@ -37,8 +36,7 @@ local function complete(fn, own)
   own.env.host = values
   local loaded, message = fn(own)
   if not loaded then return nil, message end
-  handler.search(loaded.path)
-  for _, dir in ipairs(loaded.path) do own:add(dir) end
+  own:search(loaded.path)
   return loaded
 end
 

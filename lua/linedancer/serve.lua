@@ -1,7 +1,6 @@
 --- linedancer.serve: a gateway in a script that a plain luajit runs.
 local config = require "linedancer.config"
 local core = require("linedancer.api").core
-local handler = require "linedancer.handler"
 local source = require "linedancer.handler.source"
 local space = require "linedancer.handler.space"
 
@@ -18,7 +17,7 @@ return function(given)
   local function read(place)
     local loaded, message = load(given, place)
     if not loaded then return nil, message end
-    handler.search(loaded.path)
+    place:search(loaded.path)
     return loaded
   end
   local loaded, message = read(own)

@@ -65,6 +65,12 @@ function Space:add(dir)
   self.dirs[#self.dirs + 1] = dir
 end
 
+--- Let `require` look in DIRS, too, behind what it knows already, and run what is below them afresh.
+function Space:search(dirs)
+  source.search(dirs)
+  for _, dir in ipairs(dirs) do self:add(dir) end
+end
+
 --- A space without directories: { env = its globals }.
 function M.new()
   local self = setmetatable({ dirs = {}, loaded = {}, env = {} }, Space)
